@@ -1,0 +1,446 @@
+"""A connection: bytes in, requests run, one write out.
+
+Two ways lead from bytes to requests. The fast one hands a piece of input to hiredis and calls, for each request it
+finds, the entry of the client's table. It is right only for pieces that are well-formed and complete, and it proves
+afterwards that they were; whatever else arrives (inline requests, the torn end of a piece, malformed frames, types
+that requests may not have, clients that have not authenticated) goes the careful way, through `RequestReader`,
+which allocates nothing for what a header only promises and knows every error. hiredis so never keeps anything from
+one piece to the next.
+
+`_detour` is the one switch: while it is set it takes the input instead of the fast way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import cast
+
+import hiredis
+
+from respcache.clock import monotonic
+from respcache.features.blocking import Disconnect, Pause
+from respcache.execute import execute, failure
+from respcache.protocol.errors import ProtocolError
+from respcache.protocol.request import Limits, RequestReader
+from respcache.state import Client, ServerState
+from respcache.table import Entry
+
+log = logging.getLogger("respcache")
+
+STAR = 42
+PLUS = 43
+EQUALS = 61
+PIECE = 16 * 1024
+"""Bytes handed to hiredis at once. It moves what is left of its buffer after each request, so less is faster; and
+it bounds the replies that are gathered before the output limits are looked at."""
+
+class _Malformed(Exception):
+    """hiredis found something that a request may not contain."""
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection. Implements `respcache.state.Link`."""
+
+    __slots__ = (
+        "_closing",
+        "_detour",
+        "_feed",
+        "_gets",
+        "_has_data",
+        "_held",
+        "_limits",
+        "_out",
+        "_reader",
+        "_soft_since",
+        "_transport",
+        "_write",
+        "client",
+        "congested",
+        "on_lost",
+        "output_limit",
+        "server",
+        "unix",
+    )
+
+    client: Client
+
+    def __init__(
+        self, server: ServerState, limits: Limits, unix: bool, on_lost: Callable[[Connection], None]
+    ) -> None:
+        self.server = server
+        self.unix = unix
+        self.on_lost = on_lost
+        self._limits = limits
+        self._transport: asyncio.Transport | None = None
+        self._write: Callable[[bytes], None] = _nowhere
+        self._detour: Callable[[bytes], None] | None = None
+        self._reader: RequestReader | None = None
+        self._held: list[bytes] | None = None  # the paused request; empty if it is not to be run again
+        self._out: list[bytes] | None = None  # replies gathered so far, while requests are being run
+        self._closing = False
+        self.congested = False
+        self._soft_since = 0.0
+        self.output_limit = (0, 0, 0)  # hard, soft, soft seconds of client-output-buffer-limit
+        self._new_parser()
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Registers the client."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._write = self._transport.write
+        peer = transport.get_extra_info("peername")
+        local = transport.get_extra_info("sockname")
+        if self.unix:
+            here = b"%b:0" % (local if isinstance(local, bytes) else str(local).encode())
+            self.client = Client(self.server, self, here, here, True)
+        else:
+            self.client = Client(self.server, self, address(peer), address(local), False)
+        self.output_limit = self.server.config.output_limit("normal")
+        refusal = self.server.admit(self.client)
+        if refusal:
+            self._write(refusal)
+            self.close()
+        elif not self.client.authenticated:
+            self._go_careful()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets the client."""
+        self._transport = None
+        self._write = _nowhere
+        self._detour = _ignore
+        self._reader = None
+        self._held = None
+        self.on_lost(self)
+
+    def pause_writing(self) -> None:
+        """The peer is slower than we are."""
+        self.congested = True
+
+    def resume_writing(self) -> None:
+        """The peer has caught up."""
+        self.congested = False
+        self._soft_since = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Runs what has arrived."""
+        self.client.net_input += len(data)
+        if self._detour is not None:
+            self._detour(data)
+        elif data[0] != STAR:
+            self._go_careful(data)
+        elif len(data) <= PIECE:
+            self._run(data)
+        else:
+            self._run_pieces(data)
+
+    # What handlers may ask for (Link)
+
+    @property
+    def fd(self) -> int:
+        """The file descriptor, -1 once closed."""
+        sock = self._transport.get_extra_info("socket") if self._transport else None
+        return sock.fileno() if sock is not None else -1
+
+    @property
+    def input_pending(self) -> int:
+        """Bytes received and not yet part of an executed request."""
+        return self._reader.pending if self._reader is not None else 0
+
+    @property
+    def output_pending(self) -> int:
+        """Bytes of replies that the peer has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def send(self, data: bytes) -> None:
+        """Sends an encoded reply or message behind what was already replied."""
+        if self._out is not None:
+            self._out.append(data)
+        else:
+            self._flush([data])
+
+    def keep_alive(self, seconds: int) -> None:
+        """Lets the kernel probe a silent peer after so many seconds, and give it up after twice as many."""
+        sock = self._transport.get_extra_info("socket") if self._transport else None
+        if sock is None or not seconds:
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // 3, 1))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+    def close(self, flush: bool = True) -> None:
+        """Closes the connection; without `flush` what is still to be sent is dropped."""
+        self._closing = True
+        self._detour = _ignore
+        self._held = None
+        if self._transport is not None and self._out is None:
+            if flush:
+                self._transport.close()
+            else:
+                self._transport.abort()
+
+    def release(self, reply: bytes | None = None) -> None:
+        """Ends a pause: with this reply, or by running the paused request again."""
+        held = self._held
+        if held is None:
+            return
+        self._held = None
+        self.client.paused = False
+        self._detour = self._careful
+        if reply is not None:
+            self.send(reply)
+            held = []
+        self._drain(held or None)
+
+    def check_output(self, now: float) -> None:
+        """Closes a client over its output limit: at once if over the hard one, in time if over the soft one."""
+        hard, soft, seconds = self.output_limit
+        if not (hard or soft) or self._transport is None:
+            return
+        pending = self._transport.get_write_buffer_size()
+        if soft and pending >= soft:
+            self._soft_since = self._soft_since or now
+        else:
+            self._soft_since = 0.0
+        if (hard and pending >= hard) or (self._soft_since and now - self._soft_since > seconds):
+            log.warning(
+                "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.",
+                self.client.peer.decode("latin-1"),
+            )
+            self.server.stats.output_limit_disconnections += 1
+            self.close(flush=False)
+
+    # The fast way
+
+    def _new_parser(self) -> None:
+        reader = hiredis.Reader()
+        self._feed = reader.feed
+        self._gets = reader.gets
+        self._has_data = reader.has_data
+
+    def _run_pieces(self, data: bytes) -> None:
+        """Runs a long input in pieces, each of which ends where a request seems to begin."""
+        start, end = 0, len(data)
+        while end - start > PIECE:
+            cut = data.rfind(b"\r\n*", start, start + PIECE) + 2
+            if cut < 2:
+                break
+            self._run(data[start:cut])
+            start = cut
+            if self._detour is not None:  # closed, paused, or the cut was inside of a value
+                self._detour(data[start:])
+                return
+        self._run(data[start:])
+
+    def _run(self, data: bytes) -> None:
+        """Runs the requests of a piece. This loop is the server's hot path."""
+        if (PLUS in data and b"\n+" in data) or (EQUALS in data and b"\n=" in data):
+            self._go_careful(data)  # hiredis would take a simple or a verbatim string for a bulk string
+            return
+        client = self.client
+        gets = self._gets
+        out: list[bytes] = []
+        self._out = out
+        push = out.append
+        entry: Entry | None = None  # of the request at hand
+        run: Entry | None = None  # what a next request must mean to belong to the run; None after a lone call
+        last: Entry | None = None  # of the run that is open
+        argv = opened = None  # the first request of that run
+        done = before = 0  # requests run; those of them that were before that run
+        torn = False
+        since = monotonic()
+        try:
+            self._feed(data)
+            while (argv := gets()) is not False:
+                try:
+                    entry = client.table[argv[0]]
+                except KeyError:
+                    if done > before:
+                        self._record(last, done - before, since, opened)
+                    if not all(type(word) is bytes for word in argv):
+                        before = done
+                        raise _Malformed from None
+                    last = run = None
+                    push(execute(client, argv))
+                    done += 1
+                    before = done
+                    since = monotonic()
+                    continue
+                if entry is not run:
+                    if done > before:
+                        since = self._record(last, done - before, since, opened)
+                    last = entry
+                    run = None if entry.lone else entry
+                    opened = argv
+                    before = done
+                try:
+                    words = len(argv)
+                    if words == 2:
+                        word = argv[1]
+                        if type(word) is not bytes:
+                            raise _Malformed
+                        push(entry.run(client, word))
+                    elif words == 3:
+                        _, word, other = argv
+                        if type(word) is not bytes or type(other) is not bytes:
+                            raise _Malformed
+                        push(entry.run(client, word, other))
+                    else:
+                        for word in argv:
+                            if type(word) is not bytes:
+                                raise _Malformed
+                        push(entry.run(client, *argv[1:]))
+                except (Pause, Disconnect, _Malformed):
+                    raise
+                except Exception as error:
+                    ran, reply = failure(client, entry, argv, error)
+                    push(reply)
+                    before += not ran
+                done += 1
+            torn = self._has_data()
+        except (hiredis.ProtocolError, _Malformed, IndexError, TypeError, MemoryError):
+            torn = True  # or malformed: the careful way finds out which error it is
+        except Pause as pause:
+            self._held = argv if pause.retry else []
+            done += 1
+            before += pause.retry
+            torn = True
+        except Disconnect as goodbye:
+            push(goodbye.reply)
+            done += 1
+            self.close()
+        if done > before:
+            since = self._record(last, done - before, since, opened)
+        client.seen = since
+        client.last = entry
+        self._out = None
+        if out:
+            self._flush(out)
+        if torn and not self._closing:
+            self._new_parser()
+            self._go_careful(data, done)
+
+    def _record(self, entry: Entry | None, calls: int, since: float, argv: list[bytes]) -> float:
+        """Ends a run of calls that began at `since` with the request `argv`. Returns the time."""
+        now = monotonic()
+        if entry is not None:
+            entry.stats.record(calls, now - since)
+            if now - since >= self.server.slow_after and entry.lone:
+                self.server.exceeded(self.client, entry, argv, now - since)
+        return now
+
+    # The careful way
+
+    def _go_careful(self, data: bytes = b"", done: int = 0) -> None:
+        """Leaves the fast way with a piece of input whose first `done` requests have been run."""
+        reader = RequestReader(self._limits)
+        reader.feed(data)
+        for _ in range(done):
+            reader.next()
+        reader.authenticated = self.client.authenticated
+        self._reader = reader
+        self._detour = self._careful if self._held is None else self._hold
+        if data and self._held is None:
+            self._drain(None)
+
+    def _careful(self, data: bytes) -> None:
+        """Input while the careful reader is in use: as soon as its torn request is complete, the fast way goes on."""
+        reader = self._reader
+        assert reader is not None
+        reader.feed(data)
+        self._drain(None, most=1)
+        if self._detour != self._careful:
+            return  # closed or paused
+        if self.client.authenticated and reader.between_requests:
+            rest = reader.take_rest()
+            if not rest or rest[0] == STAR:
+                self._leave_careful()
+                if rest:
+                    self._run_pieces(rest)
+                return
+            reader.feed(rest)
+        self._drain(None)
+
+    def _hold(self, data: bytes) -> None:
+        """Keeps the input of a paused client."""
+        assert self._reader is not None
+        self._reader.feed(data)
+        self._check_input(self._reader)
+
+    def _drain(self, argv: list[bytes] | None, most: int = 1 << 62) -> None:
+        """Runs a request, if one is given, and then up to `most` that the careful reader holds."""
+        reader, client = self._reader, self.client
+        assert reader is not None
+        out: list[bytes] = []
+        self._out = out
+        try:
+            while len(out) < most and (argv := argv or reader.next()) is not None:
+                out.append(execute(client, argv))
+                argv = None
+                reader.authenticated = client.authenticated
+                if self._closing:
+                    break
+        except Pause as pause:
+            self._held = (argv or []) if pause.retry else []
+            self._detour = self._hold
+        except Disconnect as last:
+            out.append(last.reply)
+            self.close()
+        except ProtocolError as error:
+            self.server.stats.protocol_errors += 1
+            self.server.stats.error("ERR")
+            log.debug("Protocol error (%s) from client: %s", error.text, client.peer.decode("latin-1"))
+            out.append(error.reply)
+            self.close()
+        self._out = None
+        client.seen = monotonic()
+        self._flush(out)
+        if self._detour == self._careful:
+            if reader.pending == 0 and client.authenticated:
+                self._leave_careful()
+            else:
+                self._check_input(reader)
+
+    def _leave_careful(self) -> None:
+        self._reader = None
+        self._detour = None
+
+    def _check_input(self, reader: RequestReader) -> None:
+        if reader.pending > self.server.max_pending_input:
+            log.warning(
+                "Closing client that reached max query buffer length: %s", self.client.peer.decode("latin-1")
+            )
+            self.server.stats.query_limit_disconnections += 1
+            self.close(flush=False)
+
+    def _flush(self, out: list[bytes]) -> None:
+        """Writes replies, all in one."""
+        data = out[0] if len(out) == 1 else b"".join(out)
+        if data:
+            self.client.net_output += len(data)
+            self._write(data)
+            if self.congested:
+                self.check_output(monotonic())
+        if self._closing and self._transport is not None:
+            self._transport.close()
+
+
+def _ignore(_data: bytes) -> None:
+    """Takes the input of a connection that is closing."""
+
+
+def _nowhere(_data: bytes) -> None:
+    """Takes the output of a connection that is closed."""
+
+
+def address(name: object) -> bytes:
+    """A socket's address as CLIENT LIST prints it."""
+    if not isinstance(name, tuple):
+        return b""
+    host = f"[{name[0]}]" if ":" in name[0] else name[0]
+    return f"{host}:{name[1]}".encode()

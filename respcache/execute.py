@@ -1,0 +1,95 @@
+"""Running one request for a client, outside of the connection's hot loop."""
+
+from __future__ import annotations
+
+import logging
+
+from respcache.clock import monotonic
+from respcache.features.blocking import Disconnect, Pause
+from respcache.protocol.errors import (
+    Rejection,
+    ReplyError,
+    unknown_command,
+    unknown_subcommand,
+    wrong_arity,
+)
+from respcache.state import Client
+from respcache.table import Entry
+
+log = logging.getLogger("respcache")
+
+INTERNAL_ERROR = ReplyError(b"ERR internal error, see the log of the server")
+
+
+def execute(client: Client, argv: list[bytes]) -> bytes:
+    """Runs a request, whatever the case of its name, and returns the reply. Raises Pause and Disconnect."""
+    since = monotonic()
+    try:
+        entry, first = find(client, argv)
+    except Rejection as error:
+        client.server.stats.error(error.code)
+        return b"" if client.swallow() else error.reply
+    client.last = entry
+    ran = True
+    try:
+        reply = entry.run(client, *argv[first:])
+    except Pause:
+        raise
+    except Disconnect:
+        entry.stats.record(1, monotonic() - since)
+        raise
+    except Exception as error:
+        ran, reply = failure(client, entry, argv, error)
+    if ran:
+        seconds = monotonic() - since
+        entry.stats.record(1, seconds)
+        if seconds >= client.server.slow_after:
+            client.server.exceeded(client, entry, argv, seconds)
+    return reply
+
+
+def find(client: Client, argv: list[bytes]) -> tuple[Entry, int]:
+    """The entry that a request means and the index of its first argument.
+
+    Raises Rejection if there is none, and Disconnect if this is a browser talking.
+    """
+    mode, stats = client.mode, client.server.stats
+    name = argv[0].lower()
+    entry = mode.entries.get(name)
+    if entry is None:
+        if name in (b"post", b"host:"):
+            log.warning(
+                "Possible SECURITY ATTACK: %s sends HTTP. A web page may be trying to reach this server through a "
+                "browser. Connection aborted.",
+                client.peer.decode("latin-1"),
+            )
+            raise Disconnect
+        stats.unknown_commands += 1
+        raise unknown_command(argv)
+    subcommands = mode.subcommands.get(name)
+    if subcommands is None or len(argv) == 1:
+        if not entry.command.accepts(len(argv)):
+            entry.stats.rejected += 1
+            raise wrong_arity(entry.command.name)
+        return entry, 1
+    found = subcommands.get(argv[1].lower())
+    if found is None:
+        entry.stats.rejected += 1
+        raise unknown_subcommand(entry.command.name, argv[1])
+    return found, 2
+
+
+def failure(client: Client, entry: Entry, argv: list[bytes], error: Exception) -> tuple[bool, bytes]:
+    """What to make of an exception of an entry: whether the call counts as one that ran, and the reply."""
+    command = entry.command
+    if isinstance(error, TypeError) and not command.accepts(len(argv)):
+        error = wrong_arity(command.name)
+    if isinstance(error, Rejection):
+        entry.stats.rejected += 1
+    else:
+        entry.stats.failed += 1
+        if not isinstance(error, ReplyError):
+            log.error("%s failed: %r", command.name, error, exc_info=error)
+            error = INTERNAL_ERROR
+    client.server.stats.error(error.code)
+    return not isinstance(error, Rejection), b"" if client.swallow() else error.reply

@@ -1,0 +1,232 @@
+"""What handlers see: the client that asks and the server that it asks."""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from typing import Protocol
+
+from respcache.clock import Clock, monotonic
+from respcache.config import Config
+from respcache.features.latency import LatencyMonitor
+from respcache.features.pause import ClientPause
+from respcache.features.slowlog import SlowLog
+from respcache.features.stats import Stats
+from respcache.protocol.reply import RESP2, Resp
+from respcache.registry import Flag
+from respcache.store.database import Database, Keyspace
+from respcache.table import Entry, Mode
+
+
+class Link(Protocol):
+    """What a handler may ask of a client's connection."""
+
+    @property
+    def fd(self) -> int:
+        """The file descriptor, -1 once closed."""
+
+    @property
+    def input_pending(self) -> int:
+        """Bytes received and not yet part of an executed request."""
+
+    @property
+    def output_pending(self) -> int:
+        """Bytes of replies that the peer has not taken yet."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether the peer is slower than the server."""
+
+    def check_output(self, now: float) -> None:
+        """Closes the connection if it is over its output limit; `now` is monotonic, in seconds."""
+
+    def send(self, data: bytes) -> None:
+        """Sends an encoded reply or message behind what was already replied."""
+
+    def close(self, flush: bool = True) -> None:
+        """Closes the connection; without `flush` what is still to be sent is dropped."""
+
+    def release(self, reply: bytes | None = None) -> None:
+        """Ends a pause: with this reply, or by running the paused request again."""
+
+
+class Modes(Protocol):
+    """The compiled tables, by mode."""
+
+    normal: Mode
+    unauthenticated: Mode
+
+    def compile(self) -> None:
+        """Compiles all tables again, in place."""
+
+    def mute(self, mode: Mode) -> Mode:
+        """The mode in which the same commands run and nothing is replied."""
+
+    def pause(self, all_commands: bool | None) -> None:
+        """Makes all commands wait, or only those that may write, or none."""
+
+
+class Client:
+    """One connection, as commands see it."""
+
+    __slots__ = (
+        "authenticated",
+        "base",
+        "connection",
+        "created",
+        "db",
+        "id",
+        "last",
+        "lib_name",
+        "lib_version",
+        "local",
+        "mode",
+        "muted",
+        "name",
+        "net_input",
+        "net_output",
+        "no_evict",
+        "no_touch",
+        "paused",
+        "peer",
+        "resp",
+        "seen",
+        "server",
+        "skip_reply",
+        "table",
+        "unix",
+        "user",
+    )
+
+    def __init__(self, server: ServerState, connection: Link, peer: bytes, local: bytes, unix: bool) -> None:
+        self.server = server
+        self.connection = connection
+        self.id = server.next_client_id()
+        self.db: Database = server.keyspace.databases[0]
+        self.resp: Resp = RESP2
+        self.base: Mode = server.modes.normal
+        self.mode: Mode = self.base  # the same, or its muted twin
+        self.table: dict[bytes, Entry] = self.mode.table
+        self.peer = peer  # ip:port, [ip6]:port or path:0
+        self.local = local
+        self.unix = unix
+        self.created = monotonic()
+        self.seen = self.created  # when the last request was read
+        self.last: Entry | None = None  # what was called last
+        self.name = b""
+        self.lib_name = b""
+        self.lib_version = b""
+        self.user = b"default"
+        self.authenticated = True
+        self.muted = False  # CLIENT REPLY OFF or SKIP: no reply to anything
+        self.skip_reply = False  # muted for the next request only
+        self.no_evict = False
+        self.no_touch = False
+        self.paused = False  # waits for CLIENT UNPAUSE or a timeout
+        self.net_input = 0  # bytes read
+        self.net_output = 0  # bytes of replies
+
+    def enter(self, mode: Mode) -> None:
+        """Changes what this client's commands mean from the next request on."""
+        self.base = mode
+        self.mode = self.server.modes.mute(mode) if self.muted else mode
+        self.table = self.mode.table
+
+    def mute(self, on: bool, once: bool = False) -> None:
+        """Stops replies (those of the next request only if `once`), or lets them through again."""
+        self.muted = on
+        self.skip_reply = on and once
+        self.enter(self.base)
+
+    def swallow(self) -> bool:
+        """Whether the reply at hand is not to be sent; the turn of CLIENT REPLY SKIP is over then."""
+        if not self.muted:
+            return False
+        if self.skip_reply:
+            self.mute(False)
+        return True
+
+
+class ServerState:
+    """All that a server is made of; built and wired by `respcache.server`."""
+
+    __slots__ = (
+        "active_expire",
+        "admit",
+        "clients",
+        "clock",
+        "config",
+        "config_path",
+        "keyspace",
+        "last_client_id",
+        "latency",
+        "loop",
+        "max_pending_input",
+        "modes",
+        "pause",
+        "port",
+        "run_id",
+        "shutdown",
+        "slow_after",
+        "slowlog",
+        "started",
+        "stats",
+        "unix_started",
+    )
+
+    admit: Callable[[Client], bytes]
+    """Lets a new client in, or returns the error that it gets before it is closed."""
+    loop: AbstractEventLoop
+    modes: Modes
+    shutdown: Callable[[], None]
+    """Stops the server soon; connections are closed and the process or the embedding context goes on."""
+
+    def __init__(self, config: Config, clock: Clock, run_id: str) -> None:
+        self.config = config
+        self.clock = clock
+        self.run_id = run_id
+        self.config_path = ""  # absolute path of the configuration file, or empty
+        self.keyspace = Keyspace(config.databases, clock)
+        self.stats = Stats()
+        self.slowlog = SlowLog(config.slowlog_max_len)
+        self.latency = LatencyMonitor()
+        self.pause = ClientPause()
+        self.clients: dict[int, Client] = {}  # by id, oldest first
+        self.last_client_id = 0
+        self.port = 0  # of TCP, 0 if there is none
+        self.started = monotonic()
+        self.unix_started = clock.ms() // 1000
+        self.active_expire = True  # DEBUG SET-ACTIVE-EXPIRE
+        self.slow_after = 0.01  # seconds from which on a command is reported to `exceeded`
+        self.max_pending_input = 1 << 30  # bytes, client-query-buffer-limit
+
+    def next_client_id(self) -> int:
+        """A number no client of this server has had."""
+        self.last_client_id += 1
+        return self.last_client_id
+
+    def exceeded(self, client: Client, entry: Entry, argv: list[bytes], seconds: float) -> None:
+        """Reports a command that took longer than `slow_after`, to the slow log and the latency monitor."""
+        now = self.clock.ms() // 1000
+        after = self.config.slowlog_log_slower_than
+        if 0 <= after <= seconds * 1e6 and not entry.command.flags & Flag.SKIP_SLOWLOG:
+            self.slowlog.add(now, int(seconds * 1e6), argv, client.peer, client.name)
+        self.event("fast-command" if entry.command.flags & Flag.FAST else "command", seconds)
+
+    def event(self, name: str, seconds: float) -> None:
+        """Reports how long something held the loop to the latency monitor."""
+        threshold = self.config.latency_monitor_threshold
+        if 0 < threshold <= seconds * 1e3:
+            self.latency.add(name, self.clock.ms() // 1000, int(seconds * 1e3))
+
+    def start_pause(self, until: int, all_commands: bool) -> None:
+        """Makes commands wait until a time in milliseconds since the epoch, unless a longer pause is on."""
+        self.pause.start(until, all_commands)
+        self.modes.pause(self.pause.all_commands)
+
+    def unpause(self) -> None:
+        """Ends a pause; who waited goes on, first come first served."""
+        waiting = self.pause.end()
+        self.modes.pause(None)
+        for release in waiting:
+            release()

@@ -1,0 +1,289 @@
+"""The keyspace: databases of 16384 shards, one for each hash slot.
+
+A shard is a plain dict from key to value. The value carries its own type: a string is `bytes`, or `int` once
+arithmetic touched it, or `bytearray` once it was changed in place; the other types are classes of their own. The
+caller never mutates `bytes` and `int`; it tells `touch` when it has changed any other value in place.
+
+The store knows no clients. Deletion by expiry is reported through `Keyspace.on_expired`.
+"""
+
+from __future__ import annotations
+
+import random
+from binascii import crc_hqx
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from respcache.clock import Clock, monotonic
+from respcache.store.expiry import Deadlines
+from respcache.store.slot import BRACE, MASK, SLOTS, hash_slot, tagged_slot
+
+Value = Any
+"""bytes, int, bytearray or one of the container types. A union would force a cast on every handler."""
+
+_NO_SHARDS: list[dict[bytes, Value]] = [{}] * SLOTS
+"""What a database without keys has for shards: nothing is ever put into this dict."""
+
+
+class Database:
+    """One numbered database."""
+
+    __slots__ = ("clock", "deadlines", "dirty", "hits", "index", "misses", "on_expired", "shards", "size")
+
+    def __init__(self, index: int, clock: Clock, on_expired: Callable[[Database, bytes], None]) -> None:
+        self.index = index
+        self.clock = clock
+        self.on_expired = on_expired
+        self.shards = _NO_SHARDS
+        self.size = 0
+        """Number of keys, those that are due but not yet gone included."""
+        self.deadlines = Deadlines()
+        self.dirty = 0
+        """Number of changes ever made, as `rdb_changes_since_last_save` counts them."""
+        self.hits = 0
+        self.misses = 0
+
+    # Reading
+
+    def get(self, key: bytes) -> Value | None:
+        """The value for a command that reads it; counted as a hit or a miss."""
+        slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
+        value = self.shards[slot].get(key)
+        if value is None:
+            self.misses += 1
+            return None
+        if self.deadlines.count and self._expired(slot, key):
+            self.misses += 1
+            return None
+        self.hits += 1
+        return value
+
+    def peek(self, key: bytes) -> Value | None:
+        """The value for a command that is going to change it, or that only asks about it; not counted."""
+        slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
+        value = self.shards[slot].get(key)
+        if value is not None and self.deadlines.count and self._expired(slot, key):
+            return None
+        return value
+
+    def __contains__(self, key: bytes) -> bool:
+        return self.peek(key) is not None
+
+    def deadline(self, key: bytes) -> int | None:
+        """When a key dies, in milliseconds since the epoch; None if never. The key itself is not looked up."""
+        return self.deadlines.get(hash_slot(key), key) if self.deadlines.count else None
+
+    # Changing
+
+    def set(self, key: bytes, value: Value) -> None:
+        """Sets a value, whatever was there; a time to live is gone."""
+        slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
+        shard = self.shards[slot]
+        if key not in shard:
+            if self.shards is _NO_SHARDS:
+                shard = self._open()[slot]
+            self.size += 1
+        elif self.deadlines.count:
+            self.deadlines.drop(slot, key)
+        shard[key] = value
+        self.dirty += 1
+
+    def replace(self, key: bytes, value: Value) -> None:
+        """Sets a value and keeps the key's time to live."""
+        slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
+        shard = self.shards[slot]
+        if key not in shard:
+            if self.shards is _NO_SHARDS:
+                shard = self._open()[slot]
+            self.size += 1
+        shard[key] = value
+        self.dirty += 1
+
+    def touch(self, key: bytes) -> None:
+        """Says that the value of a key was changed in place."""
+        self.dirty += 1
+
+    def delete(self, key: bytes) -> bool:
+        """Deletes a key. Tells whether it was there, alive."""
+        slot = hash_slot(key)
+        if key not in self.shards[slot] or (self.deadlines.count and self._expired(slot, key)):
+            return False
+        self._remove(slot, key)
+        self.dirty += 1
+        return True
+
+    def expire_at(self, key: bytes, when: int) -> None:
+        """Gives an existing key a deadline, in milliseconds since the epoch. A past one makes it due at once."""
+        self.deadlines.set(hash_slot(key), key, when)
+        self.dirty += 1
+
+    def persist(self, key: bytes) -> bool:
+        """Takes a key's time to live away. Tells whether it had one."""
+        if self.deadlines.drop(hash_slot(key), key):
+            self.dirty += 1
+            return True
+        return False
+
+    def clear(self) -> int:
+        """Deletes all keys. Returns how many there were."""
+        count, self.size = self.size, 0
+        self.shards = _NO_SHARDS
+        self.deadlines = Deadlines()
+        self.dirty += count
+        return count
+
+    def swap(self, other: Database) -> None:
+        """Exchanges contents with another database."""
+        for name in ("shards", "size", "deadlines"):
+            mine = getattr(self, name)
+            setattr(self, name, getattr(other, name))
+            setattr(other, name, mine)
+
+    # Walking
+
+    def keys(self) -> Iterator[bytes]:
+        """All living keys. The database must not change on the way."""
+        for slot, shard in enumerate(self.shards):
+            if shard:
+                yield from self._living(slot, shard)
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        """The living keys of the next slots, at least `count` of them unless the end is reached, and a new cursor.
+
+        A cursor is the next slot, 0 at the end. Keys never change their slot, so a key that is there during the
+        whole walk is seen exactly once.
+        """
+        found: list[bytes] = []
+        if not self.size:
+            return 0, found
+        while cursor < SLOTS:
+            shard = self.shards[cursor]
+            if shard:
+                found += self._living(cursor, shard)
+            cursor += 1
+            if len(found) >= count:
+                return cursor & MASK, found
+        return 0, found
+
+    def random_key(self) -> bytes | None:
+        """A living key, each with the same probability."""
+        for _ in range(100):
+            if not self.size:
+                return None
+            slot, key = self._any_key()
+            if not (self.deadlines.count and self._expired(slot, key)):
+                return key
+        return next(self.keys(), None)  # nearly all keys are dead and wait for their deletion
+
+    # Expiry
+
+    def expire_due(self, budget: float) -> bool:
+        """Deletes keys that are due, for about `budget` seconds. Tells whether more of them are left."""
+        now = self.clock.ms()
+        stop = monotonic() + budget
+        while True:
+            slot, keys = self.deadlines.take_due(now, 128)
+            if not keys:
+                return False
+            shard = self.shards[slot]
+            for key in keys:
+                if key in shard:
+                    self._expired(slot, key)
+            if monotonic() > stop:
+                return True
+
+    def _expired(self, slot: int, key: bytes) -> bool:
+        """Whether a key is due; it is deleted then."""
+        when = self.deadlines.get(slot, key)
+        if when is None or when > self.clock.ms():
+            return False
+        self._remove(slot, key)
+        self.on_expired(self, key)
+        return True
+
+    def _remove(self, slot: int, key: bytes) -> None:
+        del self.shards[slot][key]
+        self.size -= 1
+        if self.deadlines.count:
+            self.deadlines.drop(slot, key)
+
+    def _living(self, slot: int, shard: dict[bytes, Value]) -> list[bytes]:
+        deadlines = self.deadlines.slots.get(slot)
+        if not deadlines:
+            return list(shard)
+        now = self.clock.ms()
+        return [key for key in shard if deadlines.get(key, now + 1) > now]
+
+    def _any_key(self) -> tuple[int, bytes]:
+        """A key, dead or alive, each with the same probability; there must be one."""
+        most = 8 + 4 * self.size // SLOTS
+        for _ in range(64):  # rejection: a slot is taken with a probability in proportion to its keys
+            slot = random.randrange(SLOTS)
+            shard = self.shards[slot]
+            place = random.randrange(most)
+            if place < len(shard) <= most:
+                return slot, next(islice(shard, place, None))
+        place = random.randrange(self.size)
+        for slot, shard in enumerate(self.shards):
+            if place < len(shard):
+                return slot, next(islice(shard, place, None))
+            place -= len(shard)
+        raise AssertionError("size is the sum of the shards")
+
+    def _open(self) -> list[dict[bytes, Value]]:
+        self.shards = [{} for _ in range(SLOTS)]
+        return self.shards
+
+
+class Keyspace:
+    """All databases of a server."""
+
+    __slots__ = ("databases", "expired", "expired_keys")
+
+    def __init__(self, count: int, clock: Clock) -> None:
+        self.databases = [Database(index, clock, self._on_expired) for index in range(count)]
+        self.expired: list[Callable[[Database, bytes], None]] = []
+        """Who is told of each key that has expired."""
+        self.expired_keys = 0
+
+    @property
+    def dirty(self) -> int:
+        """Number of changes ever made to any database."""
+        return sum(db.dirty for db in self.databases)
+
+    @property
+    def hits(self) -> int:
+        """Number of reads that found their key."""
+        return sum(db.hits for db in self.databases)
+
+    @property
+    def misses(self) -> int:
+        """Number of reads that found no key."""
+        return sum(db.misses for db in self.databases)
+
+    def reset_stats(self) -> None:
+        """Forgets hits, misses and expired keys."""
+        for db in self.databases:
+            db.hits = db.misses = 0
+        self.expired_keys = 0
+
+    def next_look(self) -> int | None:
+        """When expire_due has something to do next, in milliseconds since the epoch; None: never so far."""
+        looks = [look for db in self.databases if (look := db.deadlines.next_look()) is not None]
+        return min(looks) if looks else None
+
+    def expire_due(self, budget: float) -> bool:
+        """Deletes keys that are due, for about `budget` seconds. Tells whether more of them are left."""
+        stop = monotonic() + budget
+        more = False
+        for db in self.databases:
+            if db.deadlines.count:
+                more |= db.expire_due(max(stop - monotonic(), 0))
+        return more
+
+    def _on_expired(self, db: Database, key: bytes) -> None:
+        self.expired_keys += 1
+        db.dirty += 1
+        for tell in self.expired:
+            tell(db, key)

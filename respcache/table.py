@@ -1,0 +1,41 @@
+"""Tables: which function a name calls for a client in a certain mode.
+
+A connection's whole decision is one look-up in `client.table`. Modes differ by their tables, features that are on
+are wrapped around the entries' functions when the tables are compiled, and recompiling changes entries in place, so
+that every client sees it at once.
+"""
+
+from __future__ import annotations
+
+from respcache.features.stats import CommandStats
+from respcache.registry import Command, Handler
+
+
+class Entry:
+    """What a name means in one mode."""
+
+    __slots__ = ("command", "lone", "run", "stats")
+
+    def __init__(self, command: Command, run: Handler, stats: CommandStats, lone: bool) -> None:
+        self.command = command
+        self.run = run
+        """Called with the client and the arguments behind the name (and behind the subcommand's name)."""
+        self.stats = stats
+        """Shared by the entries of a command in all modes."""
+        self.lone = lone
+        """Each call is timed by itself: it may be slow, or the slow log wants to know exactly."""
+
+
+class Mode:
+    """The tables of one mode."""
+
+    __slots__ = ("entries", "name", "subcommands", "table")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.table: dict[bytes, Entry] = {}
+        """Fast look-up: commands without subcommands, by name in lower and in upper case."""
+        self.entries: dict[bytes, Entry] = {}
+        """All commands by name in lower case, containers included."""
+        self.subcommands: dict[bytes, dict[bytes, Entry]] = {}
+        """By container, then by subcommand, in lower case."""
