@@ -54,6 +54,8 @@ class Flag(enum.IntFlag):
     """Ours, never shown: always a matter of microseconds, so runs of it may be timed as a whole."""
     SYSCMD = enum.auto()
     """Meant for the server itself; shown by COMMAND DOCS only."""
+    UNLISTED = enum.auto()
+    """Ours, for a subcommand that Redis 7.4 lacks and clients ask for: it runs, but no list names it."""
 
 
 WRITE = Flag.WRITE
@@ -79,6 +81,7 @@ MOVABLEKEYS = Flag.MOVABLEKEYS
 ALLOW_BUSY = Flag.ALLOW_BUSY
 BRIEF = Flag.BRIEF
 SYSCMD = Flag.SYSCMD
+UNLISTED = Flag.UNLISTED
 
 Handler = Callable[..., bytes]
 
@@ -118,6 +121,8 @@ class Command:
     """Finds the keys where the specs cannot."""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     """By lower-case name; empty unless this is a container."""
+    unlisted: dict[bytes, Command] = field(default_factory=dict)
+    """More subcommands, those with the flag of this name."""
 
     @property
     def key_range(self) -> tuple[int, int, int]:
@@ -153,7 +158,10 @@ class Registry:
 
     def add(self, command: Command) -> None:
         """Adds a command to its container or to the top level. Raises ValueError for a duplicate."""
-        home = self.commands if command.parent is None else command.parent.subcommands
+        if command.parent is None:
+            home = self.commands
+        else:
+            home = command.parent.unlisted if command.flags & UNLISTED else command.parent.subcommands
         name = command.name.rpartition("|")[2].encode()
         if name in home:
             raise ValueError(f"command {command.name!r} is declared twice")
