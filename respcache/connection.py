@@ -114,6 +114,7 @@ class Connection(asyncio.Protocol):
         self._detour = _ignore
         self._reader = None
         self._held = None
+        self.server.pause.forget(self.client.id)
         self.on_lost(self)
 
     def pause_writing(self) -> None:
@@ -183,6 +184,7 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
             else:
                 self._transport.abort()
+                self.on_lost(self)  # at once: nobody who asks shall see it any more
 
     def release(self, reply: bytes | None = None) -> None:
         """Ends a pause: with this reply, or by running the paused request again."""
@@ -193,9 +195,15 @@ class Connection(asyncio.Protocol):
         self.client.paused = False
         self._detour = self._careful
         if reply is not None:
-            self.send(reply)
+            if not self.client.swallow():
+                self.send(reply)
             held = []
         self._drain(held or None)
+
+    def distrust(self) -> None:
+        """From now on the limits of clients that have not authenticated hold for the input."""
+        if self._detour is None:
+            self._go_careful()
 
     def check_output(self, now: float) -> None:
         """Closes a client over its output limit: at once if over the hard one, in time if over the soft one."""
@@ -262,10 +270,10 @@ class Connection(asyncio.Protocol):
                 except KeyError:
                     if done > before:
                         self._record(last, done - before, since, opened)
-                    if not all(type(word) is bytes for word in argv):
+                    if type(argv) is not list or not all(type(word) is bytes for word in argv):
                         before = done
                         raise _Malformed from None
-                    last = run = None
+                    entry = last = run = None
                     push(execute(client, argv))
                     done += 1
                     before = done
@@ -317,7 +325,8 @@ class Connection(asyncio.Protocol):
         if done > before:
             since = self._record(last, done - before, since, opened)
         client.seen = since
-        client.last = entry
+        if entry is not None:
+            client.last = entry
         self._out = None
         if out:
             self._flush(out)

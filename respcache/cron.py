@@ -16,6 +16,10 @@ EXPIRE_SLICE = 0.002
 """Seconds of deleting keys that are due before the loop gets its turn."""
 EXPIRE_PAUSE = 0.003
 """Seconds between two slices while more keys are due."""
+FREE_SLICE = 0.002
+"""Seconds of freeing what was deleted before the loop gets its turn."""
+FREE_PAUSE = 0.004
+"""Seconds between two slices while more is to be freed."""
 YOUNG = 20_000
 """Containers made since the last collection that make one worth its while."""
 
@@ -28,6 +32,7 @@ class Cron:
         self.own_process = own_process
         self._tick: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
+        self._freeing: asyncio.TimerHandle | None = None
         self._ticks = 0
 
     def start(self) -> None:
@@ -40,7 +45,7 @@ class Cron:
 
     def stop(self) -> None:
         """Stops all timers."""
-        for timer in (self._tick, self._expiry):
+        for timer in (self._tick, self._expiry, self._freeing):
             if timer is not None:
                 timer.cancel()
 
@@ -50,6 +55,8 @@ class Cron:
         self._ticks += 1
         if self._expiry is None:
             self._expire()
+        if self._freeing is None:
+            self._free()
         if self.server.pause.active:
             self._end_pause()
         if self.own_process:
@@ -85,6 +92,13 @@ class Cron:
         server.event("expire-cycle", monotonic() - since)
         if more:
             self._expiry = server.loop.call_later(EXPIRE_PAUSE, self._expire)
+
+    def _free(self) -> None:
+        """Frees what was deleted, in slices."""
+        self._freeing = None
+        graveyard = self.server.keyspace.graveyard
+        if graveyard and graveyard.free_slice(FREE_SLICE):
+            self._freeing = self.server.loop.call_later(FREE_PAUSE, self._free)
 
     def _end_pause(self) -> None:
         if self.server.pause.until <= self.server.clock.ms():

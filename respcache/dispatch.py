@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from respcache.features.blocking import Pause
+from respcache.features.blocking import Disconnect, Pause
 from respcache.features.stats import CommandStats, Stats
 from respcache.protocol.errors import NOAUTH, wrong_arity
 from respcache.registry import MAY_REPLICATE, NO_AUTH, WRITE, BRIEF, Command, Handler, Registry
@@ -75,7 +75,7 @@ class Dispatcher:
             entry = self._entry(mode.entries, name, command, layers)
             if command.subcommands:
                 home = mode.subcommands.setdefault(name, {})
-                for subname, subcommand in command.subcommands.items():
+                for subname, subcommand in (command.subcommands | command.unlisted).items():
                     self._entry(home, subname, subcommand, layers)
             else:
                 mode.table[name] = mode.table[name.upper()] = entry
@@ -104,9 +104,12 @@ def require_auth(command: Command, handler: Handler) -> Handler:
     if command.flags & NO_AUTH:
         return handler
 
-    def refuse(_client: Client, *arguments: bytes) -> bytes:
+    def refuse(client: Client, *arguments: bytes) -> bytes:
         _check_arity(command, len(arguments))
-        raise NOAUTH
+        if client.server.config.requirepass:
+            raise NOAUTH
+        client.log_in(client.user)  # the password was taken away meanwhile
+        return handler(client, *arguments)
 
     return refuse
 
@@ -115,7 +118,12 @@ def silence(_command: Command, handler: Handler) -> Handler:
     """The layer of clients that asked for no replies."""
 
     def run(client: Client, *arguments: bytes) -> bytes:
-        reply = handler(client, *arguments)
+        try:
+            reply = handler(client, *arguments)
+        except Disconnect:
+            if client.swallow():
+                raise Disconnect from None
+            raise
         return b"" if client.swallow() else reply
 
     return run
@@ -131,7 +139,7 @@ def pausing(all_commands: bool) -> Layer:
         def wait(client: Client, *arguments: bytes) -> bytes:
             _check_arity(command, len(arguments))
             client.paused = True
-            client.server.pause.waiting.append(client.connection.release)
+            client.server.pause.wait(client.id, client.connection.release)
             raise Pause(retry=True)
 
         return wait

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Protocol
@@ -16,6 +17,10 @@ from respcache.protocol.reply import RESP2, Resp
 from respcache.registry import Flag
 from respcache.store.database import Database, Keyspace
 from respcache.table import Entry, Mode
+
+
+DAY = 86400.0
+"""Seconds; no timer is set further ahead, since event loops differ in what they take."""
 
 
 class Link(Protocol):
@@ -48,6 +53,9 @@ class Link(Protocol):
 
     def release(self, reply: bytes | None = None) -> None:
         """Ends a pause: with this reply, or by running the paused request again."""
+
+    def distrust(self) -> None:
+        """From now on the limits of clients that have not authenticated hold for the input."""
 
 
 class Modes(Protocol):
@@ -92,7 +100,7 @@ class Client:
         "resp",
         "seen",
         "server",
-        "skip_reply",
+        "skips",
         "table",
         "unix",
         "user",
@@ -119,7 +127,7 @@ class Client:
         self.user = b"default"
         self.authenticated = True
         self.muted = False  # CLIENT REPLY OFF or SKIP: no reply to anything
-        self.skip_reply = False  # muted for the next request only
+        self.skips = 0  # muted for so many more replies only; 0: until CLIENT REPLY ON
         self.no_evict = False
         self.no_touch = False
         self.paused = False  # waits for CLIENT UNPAUSE or a timeout
@@ -133,18 +141,37 @@ class Client:
         self.table = self.mode.table
 
     def mute(self, on: bool, once: bool = False) -> None:
-        """Stops replies (those of the next request only if `once`), or lets them through again."""
+        """Stops replies (that of the next request only if `once`), or lets them through again.
+
+        A muted client that asks for `once` gets no reply to that request itself either, which makes two.
+        """
+        self.skips = 1 + self.muted if once else 0
         self.muted = on
-        self.skip_reply = on and once
         self.enter(self.base)
 
     def swallow(self) -> bool:
-        """Whether the reply at hand is not to be sent; the turn of CLIENT REPLY SKIP is over then."""
+        """Whether the reply at hand is not to be sent; a turn of CLIENT REPLY SKIP is over then."""
         if not self.muted:
             return False
-        if self.skip_reply:
-            self.mute(False)
+        if self.skips:
+            self.skips -= 1
+            if not self.skips:
+                self.mute(False)
         return True
+
+    def log_in(self, user: bytes) -> None:
+        """From the next request on this client is that user."""
+        self.user = user
+        if not self.authenticated:
+            self.authenticated = True
+            self.enter(self.server.modes.normal)
+
+    def log_out(self) -> None:
+        """From the next request on this client is nobody and must authenticate."""
+        self.user = b"default"
+        self.authenticated = False
+        self.enter(self.server.modes.unauthenticated)
+        self.connection.distrust()
 
 
 class ServerState:
@@ -165,6 +192,7 @@ class ServerState:
         "modes",
         "pause",
         "port",
+        "replication_id",
         "run_id",
         "shutdown",
         "slow_after",
@@ -185,6 +213,7 @@ class ServerState:
         self.config = config
         self.clock = clock
         self.run_id = run_id
+        self.replication_id = secrets.token_hex(20)  # of the data set's history, `master_replid`
         self.config_path = ""  # absolute path of the configuration file, or empty
         self.keyspace = Keyspace(config.databases, clock)
         self.stats = Stats()
@@ -222,11 +251,24 @@ class ServerState:
     def start_pause(self, until: int, all_commands: bool) -> None:
         """Makes commands wait until a time in milliseconds since the epoch, unless a longer pause is on."""
         self.pause.start(until, all_commands)
-        self.modes.pause(self.pause.all_commands)
+        self.modes.pause(all_commands)
+        self._time_pause()
 
     def unpause(self) -> None:
-        """Ends a pause; who waited goes on, first come first served."""
-        waiting = self.pause.end()
-        self.modes.pause(None)
-        for release in waiting:
-            release()
+        """Ends a pause, if there is one; who waited goes on in the loop's next turn, first come first served.
+
+        Not at once: the requests behind the one that ended the pause come first, as in Redis.
+        """
+        if self.pause.active:
+            waiting = self.pause.end()
+            self.modes.pause(None)
+            for release in waiting:
+                self.loop.call_soon(release)
+
+    def _time_pause(self) -> None:
+        """Ends the pause if its time has come, else looks again when it comes."""
+        left = self.pause.until - self.clock.ms()
+        if left <= 0:
+            self.unpause()
+        else:
+            self.pause.look_again(self.loop.call_later(min(left / 1000, DAY), self._time_pause))

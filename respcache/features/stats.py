@@ -1,8 +1,8 @@
 """Statistics that are always on: per command, per error, and counters of the whole server.
 
-A command's time is recorded per run, a run being one call or several calls of the same brief command behind one
-another in a pipeline; the calls of a run count with their mean. That is what makes the statistics affordable: the
-clock is read between runs, not around each call.
+A command's time is recorded per run, a run being one call or several calls of the same brief command behind
+one another in a pipeline; the calls of a run count with their mean. That is what makes the statistics
+affordable: the clock is read between runs, not around each call.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections import deque
 BUCKETS = 32
 """Bucket b of a histogram counts calls that took less than 1.024 us * 2^b and not less than half of that."""
 
-SAMPLES = 16
-"""How many seconds of rates the instantaneous figures of INFO look back."""
+SAMPLES = 2
+"""How many seconds of rates the instantaneous figures of INFO look back; Redis looks 1.6 seconds back."""
 
 
 class CommandStats:
@@ -57,6 +57,21 @@ class CommandStats:
         for bucket, calls in self._slower.items():
             counts[bucket] += calls
         return counts
+
+    def distribution(self) -> list[tuple[int, int]]:
+        """(microseconds, number of calls that took no longer) of each bucket with calls: LATENCY HISTOGRAM.
+
+        Redis names a bucket by the largest nanosecond that its histogram of two digits cannot tell from the
+        upper bound, cut to microseconds: 1, 2, 4, 8, 16, 33, 66, 132, 264 and so on.
+        """
+        shown = []
+        seen = 0
+        for bucket, calls in enumerate(self.histogram):
+            if calls:
+                seen += calls
+                bound = 1024 << bucket
+                shown.append(((bound + bound // 128 - 1) // 1000, seen))
+        return shown
 
     def percentile(self, percent: float) -> float:
         """The upper bound, in microseconds, of the bucket in which this percentile of the calls lies."""
@@ -117,9 +132,6 @@ class Stats:
         """By full name of the command; filled when the tables are compiled."""
         self.errors: dict[str, int] = {}
         """Number of error replies by their first word."""
-        self.ops_rate = Rate()
-        self.input_rate = Rate()
-        self.output_rate = Rate()
         self.reset()
 
     def reset(self) -> None:
@@ -127,6 +139,9 @@ class Stats:
         for stats in self.commands.values():
             stats.reset()
         self.errors.clear()
+        self.ops_rate = Rate()
+        self.input_rate = Rate()
+        self.output_rate = Rate()
         self.connections = 0
         """Connections accepted."""
         self.rejected_connections = 0

@@ -1,8 +1,8 @@
 """The keyspace: databases of 16384 shards, one for each hash slot.
 
 A shard is a plain dict from key to value. The value carries its own type: a string is `bytes`, or `int` once
-arithmetic touched it, or `bytearray` once it was changed in place; the other types are classes of their own. The
-caller never mutates `bytes` and `int`; it tells `touch` when it has changed any other value in place.
+arithmetic touched it, or `bytearray` once it was changed in place; the other types are classes of their own.
+The caller never mutates `bytes` and `int`; it tells `touch` when it has changed any other value in place.
 
 The store knows no clients. Deletion by expiry is reported through `Keyspace.on_expired`.
 """
@@ -16,7 +16,9 @@ from itertools import islice
 from typing import Any
 
 from respcache.clock import Clock, monotonic
+from respcache.store.access import AccessTimes
 from respcache.store.expiry import Deadlines
+from respcache.store.lazyfree import Graveyard, is_heavy
 from respcache.store.slot import BRACE, MASK, SLOTS, hash_slot, tagged_slot
 
 Value = Any
@@ -29,20 +31,40 @@ _NO_SHARDS: list[dict[bytes, Value]] = [{}] * SLOTS
 class Database:
     """One numbered database."""
 
-    __slots__ = ("clock", "deadlines", "dirty", "hits", "index", "misses", "on_expired", "shards", "size")
+    __slots__ = (
+        "_census",
+        "accesses",
+        "clock",
+        "deadlines",
+        "dirty",
+        "graveyard",
+        "hits",
+        "index",
+        "misses",
+        "on_expired",
+        "shards",
+        "size",
+    )
 
-    def __init__(self, index: int, clock: Clock, on_expired: Callable[[Database, bytes], None]) -> None:
+    def __init__(
+        self, index: int, clock: Clock, on_expired: Callable[[Database, bytes], None], graveyard: Graveyard
+    ) -> None:
         self.index = index
         self.clock = clock
         self.on_expired = on_expired
+        self.graveyard = graveyard
         self.shards = _NO_SHARDS
         self.size = 0
         """Number of keys, those that are due but not yet gone included."""
         self.deadlines = Deadlines()
         self.dirty = 0
-        """Number of changes ever made, as `rdb_changes_since_last_save` counts them."""
+        """Number of changes ever made, as `rdb_changes_since_last_save` counts them: expired keys do not
+        count."""
         self.hits = 0
         self.misses = 0
+        self.accesses: AccessTimes | None = None
+        """When keys were last used; None until somebody asks, see `respcache.store.access`."""
+        self._census = (0, 0)  # `dirty` and the size of the biggest shard when they were last looked at
 
     # Reading
 
@@ -59,6 +81,9 @@ class Database:
         self.hits += 1
         return value
 
+    look = get
+    """As `get`, but no use of the key: TTL, TYPE and EXISTS leave its idle time alone."""
+
     def peek(self, key: bytes) -> Value | None:
         """The value for a command that is going to change it, or that only asks about it; not counted."""
         slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
@@ -71,7 +96,8 @@ class Database:
         return self.peek(key) is not None
 
     def deadline(self, key: bytes) -> int | None:
-        """When a key dies, in milliseconds since the epoch; None if never. The key itself is not looked up."""
+        """When a key dies, in milliseconds since the epoch; None if never. The key itself is not looked
+        up."""
         return self.deadlines.get(hash_slot(key), key) if self.deadlines.count else None
 
     # Changing
@@ -85,7 +111,9 @@ class Database:
                 shard = self._open()[slot]
             self.size += 1
         elif self.deadlines.count:
-            self.deadlines.drop(slot, key)
+            when = self.deadlines.drop(slot, key)
+            if when is not None and when <= self.clock.ms():
+                self.on_expired(self, key)
         shard[key] = value
         self.dirty += 1
 
@@ -100,6 +128,15 @@ class Database:
         shard[key] = value
         self.dirty += 1
 
+    def put(self, key: bytes, value: Value, when: int | None) -> None:
+        """Sets a value and its deadline, in milliseconds since the epoch or None, as one change."""
+        slot = hash_slot(key)
+        if key in self.shards[slot] and not (self.deadlines.count and self._expired(slot, key)):
+            self._remove(slot, key)
+        self.set(key, value)
+        if when is not None:
+            self.deadlines.set(slot, key, when)
+
     def touch(self, key: bytes) -> None:
         """Says that the value of a key was changed in place."""
         self.dirty += 1
@@ -113,32 +150,60 @@ class Database:
         self.dirty += 1
         return True
 
+    def take(self, key: bytes) -> tuple[Value, int | None] | None:
+        """Takes a living key out, to `put` its value and deadline elsewhere; that counts as the change. None:
+        absent.
+
+        Unlike one that is deleted the value stays whole.
+        """
+        slot = hash_slot(key)
+        shard = self.shards[slot]
+        if key not in shard or (self.deadlines.count and self._expired(slot, key)):
+            return None
+        when = self.deadlines.get(slot, key)
+        value = shard[key]
+        self._unlink(slot, key)
+        return value, when
+
     def expire_at(self, key: bytes, when: int) -> None:
-        """Gives an existing key a deadline, in milliseconds since the epoch. A past one makes it due at once."""
+        """Gives an existing key a deadline, in milliseconds since the epoch. A past one makes it due at
+        once."""
         self.deadlines.set(hash_slot(key), key, when)
         self.dirty += 1
 
     def persist(self, key: bytes) -> bool:
         """Takes a key's time to live away. Tells whether it had one."""
-        if self.deadlines.drop(hash_slot(key), key):
+        if self.deadlines.drop(hash_slot(key), key) is not None:
             self.dirty += 1
             return True
         return False
 
     def clear(self) -> int:
-        """Deletes all keys. Returns how many there were."""
+        """Deletes all keys. Returns how many there were.
+
+        What they took is freed later and in slices, whatever the number of keys; nobody else may hold a
+        shard.
+        """
         count, self.size = self.size, 0
+        if self.shards is not _NO_SHARDS:
+            self.graveyard.bury(self.shards)
+            self.graveyard.bury(self.deadlines.slots)
+            if self.accesses is not None:
+                self.graveyard.bury(self.accesses.slots)
         self.shards = _NO_SHARDS
         self.deadlines = Deadlines()
+        self.accesses = None
         self.dirty += count
         return count
 
     def swap(self, other: Database) -> None:
-        """Exchanges contents with another database."""
-        for name in ("shards", "size", "deadlines"):
+        """Exchanges contents with another database, or with itself."""
+        for name in ("shards", "size", "deadlines", "accesses"):
             mine = getattr(self, name)
             setattr(self, name, getattr(other, name))
             setattr(other, name, mine)
+        self._census = other._census = (0, 0)
+        self.dirty += 1
 
     # Walking
 
@@ -149,10 +214,11 @@ class Database:
                 yield from self._living(slot, shard)
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
-        """The living keys of the next slots, at least `count` of them unless the end is reached, and a new cursor.
+        """The living keys of the next slots, at least `count` of them unless the end is reached, and a new
+        cursor.
 
-        A cursor is the next slot, 0 at the end. Keys never change their slot, so a key that is there during the
-        whole walk is seen exactly once.
+        A cursor is the next slot, 0 at the end. Keys never change their slot, so a key that is there during
+        the whole walk is seen exactly once.
         """
         found: list[bytes] = []
         if not self.size:
@@ -182,16 +248,13 @@ class Database:
         """Deletes keys that are due, for about `budget` seconds. Tells whether more of them are left."""
         now = self.clock.ms()
         stop = monotonic() + budget
-        while True:
-            slot, keys = self.deadlines.take_due(now, 128)
-            if not keys:
-                return False
-            shard = self.shards[slot]
+        while (due := self.deadlines.take_due(now, 128)) is not None:
+            slot, keys = due
             for key in keys:
-                if key in shard:
-                    self._expired(slot, key)
+                self._expired(slot, key)
             if monotonic() > stop:
                 return True
+        return False
 
     def _expired(self, slot: int, key: bytes) -> bool:
         """Whether a key is due; it is deleted then."""
@@ -203,10 +266,18 @@ class Database:
         return True
 
     def _remove(self, slot: int, key: bytes) -> None:
+        value = self.shards[slot][key]
+        self._unlink(slot, key)
+        if is_heavy(value):
+            self.graveyard.bury(value)
+
+    def _unlink(self, slot: int, key: bytes) -> None:
         del self.shards[slot][key]
         self.size -= 1
         if self.deadlines.count:
             self.deadlines.drop(slot, key)
+        if self.accesses is not None:
+            self.accesses.drop(slot, key)
 
     def _living(self, slot: int, shard: dict[bytes, Value]) -> list[bytes]:
         deadlines = self.deadlines.slots.get(slot)
@@ -216,14 +287,23 @@ class Database:
         return [key for key in shard if deadlines.get(key, now + 1) > now]
 
     def _any_key(self) -> tuple[int, bytes]:
-        """A key, dead or alive, each with the same probability; there must be one."""
-        most = 8 + 4 * self.size // SLOTS
-        for _ in range(64):  # rejection: a slot is taken with a probability in proportion to its keys
-            slot = random.randrange(SLOTS)
-            shard = self.shards[slot]
-            place = random.randrange(most)
-            if place < len(shard) <= most:
-                return slot, next(islice(shard, place, None))
+        """A key, dead or alive, each with the same probability; there must be one.
+
+        By rejection: a slot, and a place in it below the size of the biggest shard. That size is looked up
+        anew when many changes were made since; until then each of them may have made the shard bigger. Where
+        rejection would take long, most slots being empty, the place is counted off from the first slot.
+        """
+        when, most = self._census
+        if not 0 <= self.dirty - when <= most:
+            when, most = self._census = (self.dirty, max(map(len, self.shards)))
+        most += self.dirty - when
+        if most * SLOTS < self.size << 9:
+            while True:
+                slot = int(random.random() * SLOTS)
+                shard = self.shards[slot]
+                place = int(random.random() * most)
+                if place < len(shard):
+                    return slot, next(islice(shard, place, None))
         place = random.randrange(self.size)
         for slot, shard in enumerate(self.shards):
             if place < len(shard):
@@ -239,10 +319,12 @@ class Database:
 class Keyspace:
     """All databases of a server."""
 
-    __slots__ = ("databases", "expired", "expired_keys")
+    __slots__ = ("databases", "expired", "expired_keys", "graveyard")
 
     def __init__(self, count: int, clock: Clock) -> None:
-        self.databases = [Database(index, clock, self._on_expired) for index in range(count)]
+        self.graveyard = Graveyard()
+        """What was deleted and is still to be freed."""
+        self.databases = [Database(index, clock, self._on_expired, self.graveyard) for index in range(count)]
         self.expired: list[Callable[[Database, bytes], None]] = []
         """Who is told of each key that has expired."""
         self.expired_keys = 0
@@ -284,6 +366,5 @@ class Keyspace:
 
     def _on_expired(self, db: Database, key: bytes) -> None:
         self.expired_keys += 1
-        db.dirty += 1
         for tell in self.expired:
             tell(db, key)

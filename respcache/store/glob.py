@@ -1,9 +1,9 @@
 """Glob patterns as KEYS, SCAN, CONFIG GET and PSUBSCRIBE read them.
 
-`*` any bytes, `?` one byte, `[abc]`, `[a-z]`, `[^a]` one byte of a class, `\\x` the byte x. An unclosed class runs to
-the end of the pattern. A pattern is compiled to a regular expression in which everything between two stars is
-atomic: a star may always take the first fit for what follows it, so matching never backtracks over stars and a
-pattern such as `*a*a*a*a*b` takes no more than the product of both lengths.
+`*` any bytes, `?` one byte, `[abc]`, `[a-z]`, `[^a]` one byte of a class, `\\x` the byte x. An unclosed class
+runs to the end of the pattern. A pattern is compiled to a regular expression in which everything between two
+stars is atomic: a star may always take the first fit for what follows it, so matching never backtracks over
+stars and a pattern such as `*a*a*a*a*b` takes no more than the product of both lengths.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Long doubles: the 80-bit floating point numbers of x86-64, which INCRBYFLOAT and HINCRBYFLOAT compute with.
+"""Long doubles: the 80-bit floating point numbers of x86-64, which INCRBYFLOAT and HINCRBYFLOAT compute
+with.
 
-A long double has 64 significant bits and an exponent so bounded that each finite one is a multiple of 2^-16445.
-So here a long double is an `int`, the number of those units: exact, and rounding is the one operation to write.
-The two infinities are the first values too large to be finite, `INFINITY` and `-INFINITY`.
+A long double has 64 significant bits and a bounded exponent, so each finite one is a multiple of 2^-16445.
+Here it is an `int`, the number of those units: exact, and rounding is the only operation left to write. The
+infinities are the first values too large to be finite, `INFINITY` and `-INFINITY`.
 Source: the x87 extended format; C's strtold and `%.17Lf`, all of which round to nearest, ties to even.
 """
 
@@ -12,6 +13,7 @@ import re
 
 PRECISION = 64
 _UNIT_BITS = 16445
+_HALF = 1 << (_UNIT_BITS - 1)
 
 INFINITY = 1 << (_UNIT_BITS + 16384)
 
@@ -49,7 +51,8 @@ def parse(text: bytes) -> int:
 
 def add(one: int, other: int) -> int:
     """The sum. Raises OverflowError if it is infinite or, of opposite infinities, not a number."""
-    value = _round(one + other, 1)
+    total = one + other
+    value = -_round(-total, _UNIT_BITS) if total < 0 else _round(total, _UNIT_BITS)
     if abs(value) >= INFINITY or abs(one) >= INFINITY or abs(other) >= INFINITY:
         raise OverflowError("neither finite nor infinite sums are wanted")
     return value
@@ -64,8 +67,7 @@ def to_text(value: int) -> bytes:
     scaled = abs(value) * 10**_DIGITS
     whole = scaled >> _UNIT_BITS
     rest = scaled - (whole << _UNIT_BITS)
-    half = 1 << (_UNIT_BITS - 1)
-    if rest > half or (rest == half and whole & 1):
+    if rest > _HALF or (rest == _HALF and whole & 1):
         whole += 1
     whole, fraction = divmod(whole, 10**_DIGITS)
     printed = _print(whole)
@@ -75,18 +77,33 @@ def to_text(value: int) -> bytes:
     return b"-" + printed if value < 0 and printed != b"0" else printed
 
 
-def _round(numerator: int, denominator: int) -> int:
-    """The fraction of units with 64 significant bits, or to whole units."""
-    if numerator < 0:
-        return -_round(-numerator, denominator)
-    whole, rest = divmod(numerator, denominator)
-    spare = max(whole.bit_length() - PRECISION, 0)
-    kept = whole >> spare
-    rest += (whole - (kept << spare)) * denominator
-    twice, limit = 2 * rest, denominator << spare
-    if twice > limit or (twice == limit and kept & 1):
-        kept += 1
-    return kept << spare
+def _fraction(numerator: int, denominator: int) -> int:
+    """The long double nearest to a positive fraction.
+
+    The quotient is taken with two bits to spare where there are such: the last one only says that there is a
+    remainder, which decides what is a tie.
+    """
+    shift = PRECISION + 2 + denominator.bit_length() - numerator.bit_length()
+    if shift >= _UNIT_BITS:  # so small that whole units are coarser than 64 bits
+        shift = _UNIT_BITS + 2
+    if shift > 0:
+        numerator <<= shift
+    else:
+        denominator <<= -shift
+    quotient, rest = divmod(numerator, denominator)
+    return _round(quotient | (rest > 0), shift)
+
+
+def _round(value: int, shift: int) -> int:
+    """The long double nearest to value / 2^shift, which is positive."""
+    spare = max(value.bit_length() - PRECISION, shift - _UNIT_BITS)
+    if spare > 0:
+        kept = value >> spare
+        rest = value - (kept << spare)
+        half = 1 << (spare - 1)
+        value = kept + 1 if rest > half or (rest == half and kept & 1) else kept
+        shift -= spare
+    return value << (_UNIT_BITS - shift)
 
 
 def _decimal(digits: bytes, exponent: int) -> int:
@@ -97,8 +114,8 @@ def _decimal(digits: bytes, exponent: int) -> int:
     exponent -= len(fraction)
     if not -5000 < len(digits) + exponent < 5000:  # far outside; the powers below would be huge
         raise ValueError("out of range")
-    number = _read(digits) << _UNIT_BITS
-    return _checked(_round(number * 10**exponent, 1) if exponent > 0 else _round(number, 10**-exponent))
+    number = _read(digits)
+    return _checked(_fraction(number * 10**exponent, 1) if exponent > 0 else _fraction(number, 10**-exponent))
 
 
 def _hexadecimal(digits: bytes, exponent: int) -> int:
@@ -106,10 +123,10 @@ def _hexadecimal(digits: bytes, exponent: int) -> int:
     number = int(whole + fraction, 16)
     if not number:
         return 0
-    exponent += _UNIT_BITS - 4 * len(fraction)
-    if not -_UNIT_BITS < number.bit_length() + exponent < 3 * _UNIT_BITS:
+    exponent -= 4 * len(fraction)
+    if not -2 * _UNIT_BITS < number.bit_length() + exponent < 2 * _UNIT_BITS:
         raise ValueError("out of range")
-    return _checked(_round(number << exponent, 1) if exponent > 0 else _round(number, 1 << -exponent))
+    return _checked(_round(number << exponent, 0) if exponent > 0 else _round(number, -exponent))
 
 
 def _checked(value: int) -> int:
@@ -128,6 +145,7 @@ def _exponent(text: bytes | None) -> int:
 
 # Python refuses to convert more than 4300 digits at once, a guard against quadratic time.
 _CHUNK = 4000
+_FIRST_LONG = 10**_CHUNK
 
 
 def _read(digits: bytes) -> int:
@@ -139,7 +157,7 @@ def _read(digits: bytes) -> int:
 
 
 def _print(value: int) -> bytes:
-    if value < 10**_CHUNK:
+    if value < _FIRST_LONG:
         return b"%d" % value
-    above, below = divmod(value, 10**_CHUNK)
+    above, below = divmod(value, _FIRST_LONG)
     return b"%d%0*d" % (above, _CHUNK, below)

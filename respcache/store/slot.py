@@ -1,8 +1,8 @@
 """Hash slots: which of the 16384 shards a key lives in. The function is the one of Redis Cluster.
 
-The slot is CRC16 (XMODEM, which is `binascii.crc_hqx` from 0) of the key, modulo 16384. If the key has a `{` with
-a `}` somewhere behind it and something in between, only what stands between the first such pair is hashed.
-Source: the Redis Cluster specification, "Hash tags".
+The slot is CRC16 (XMODEM, which is `binascii.crc_hqx` from 0) of the key, modulo 16384. If the key has a `{`
+with a `}` somewhere behind it and something in between, only what stands between the first such pair is
+hashed. Source: the Redis Cluster specification, "Hash tags".
 """
 
 from __future__ import annotations

@@ -1,0 +1,168 @@
+"""The command line: `respcache [conf-file | -] [--port 6379 --bind 127.0.0.1 ...]`, in redis-server's style."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import platform
+import signal
+import sys
+from collections.abc import Sequence
+
+from respcache import log
+from respcache.config import Arguments, Config, ConfigError, parse_args
+from respcache.directives import DIRECTIVES
+from respcache.version import REDIS_VERSION, __version__
+
+HELP = """\
+Usage: respcache [conf-file | -] [--directive value ...] [-]
+
+Starts a Redis-compatible server. Every directive of redis.conf may follow as --directive value;
+`-` reads more of them from standard input.
+
+Examples:
+  respcache                                  serve on port 6379
+  respcache --port 7777 --bind 127.0.0.1     on another port, for this machine only
+  respcache --port 0 --unixsocket /run/r.sock
+  respcache redis.conf --loglevel verbose    with a configuration file; arguments win over it
+  echo 'maxmemory 64mb' | respcache -        with a configuration from standard input
+
+Directives used most:
+  --port 6379             TCP port; 0 for none
+  --bind 127.0.0.1 ::1    addresses to listen on; all of them unless given
+  --unixsocket PATH       listen on a Unix socket too
+  --requirepass PASSWORD  clients must authenticate
+  --maxclients 10000      connections at once
+  --timeout 0             close clients that are idle for so many seconds; 0 never
+  --databases 16          number of databases
+  --loglevel notice       debug, verbose, notice or warning
+  --logfile PATH          log there instead of standard output
+  --daemonize yes         run in the background
+
+Other options:
+  -h, --help              print this help
+  -v, --version           print the versions
+  --check-system          say whether this machine is fit for a server
+
+From Python: `async with respcache.Server(port=0) as server:` or `server = respcache.start(port=0)`."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits: 0 after a clean shutdown, 1 with one clear message after an error."""
+    try:
+        arguments = parse_args(sys.argv[1:] if argv is None else argv)
+        if arguments.action == "help":
+            print(HELP)
+        elif arguments.action == "version":
+            print(version())
+        elif arguments.action == "check-system":
+            sys.exit(check_system())
+        else:
+            serve(read_config(arguments), arguments.path)
+    except ConfigError as error:
+        sys.exit(f"{error}")
+    except OSError as error:
+        sys.exit(f"respcache: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def version() -> str:
+    """What `--version` prints."""
+    return f"respcache v={__version__} redis={REDIS_VERSION} python={platform.python_version()} bits=64"
+
+
+def read_config(arguments: Arguments) -> Config:
+    """The configuration that a command line asks for. Raises ConfigError."""
+    config = Config(DIRECTIVES)
+    if arguments.path is not None:
+        config.load_file(arguments.path)
+    if arguments.stdin:
+        config.load_text(sys.stdin.buffer.read(), "standard input")
+    config.load_arguments(arguments.overrides)
+    config.check()
+    return config
+
+
+def serve(config: Config, path: str | None = None) -> None:
+    """Runs a server in this process until a signal or SHUTDOWN. Raises OSError if it cannot start."""
+    path = os.path.abspath(path) if path else ""
+    if config.daemonize:
+        _daemonize()
+    log.configure(config.loglevel, config.logfile)
+    if config.pidfile or config.daemonize:
+        _write_pid(config.pidfile or "/var/run/redis.pid")
+    from respcache.loop import run
+
+    try:
+        run(_serve(config, path))
+    except OSError as error:
+        log.logger.warning("%s", error.strerror or error)
+        sys.exit(1)
+    finally:
+        if config.pidfile:
+            with contextlib.suppress(OSError):
+                os.unlink(config.pidfile)
+
+
+async def _serve(config: Config, path: str) -> None:
+    from respcache.server import Server
+
+    server = Server(config=config, own_process=True)
+    server.state.config_path = path
+    await server.start()
+    loop = asyncio.get_running_loop()
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop(name: str) -> None:
+        if stopping:
+            log.logger.warning("You insist... exiting now.")
+            os._exit(1)
+        log.logger.warning("Received %s scheduling shutdown...", name)
+        stopping.append(loop.create_task(server.stop()))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows: the default handlers stay
+            loop.add_signal_handler(number, stop, signal.Signals(number).name)
+    await server.wait_stopped()
+    gc.unfreeze()
+
+
+def check_system() -> int:
+    """Prints what would slow a server down on this machine. Returns an exit code."""
+    from respcache.loop import loop_factory
+
+    found = [
+        ("uvloop is installed", loop_factory() is not None, "pip install uvloop: it takes a third less CPU"),
+        ("more than 10000 open files allowed", _open_files() >= 10032, "raise it with ulimit -n"),
+    ]
+    for what, good, hint in found:
+        print(f"[{'OK' if good else 'WARNING'}] {what}" + ("" if good else f": {hint}"))
+    return 0 if all(good for _, good, _ in found) else 1
+
+
+def _open_files() -> int:
+    try:
+        import resource
+    except ImportError:
+        return 1 << 20
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _write_pid(path: str) -> None:
+    try:
+        with open(path, "w") as file:
+            file.write(f"{os.getpid()}\n")
+    except OSError as error:
+        log.logger.warning("Can't write the pid file %s: %s", path, error.strerror)
+
+
+def _daemonize() -> None:
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)

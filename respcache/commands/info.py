@@ -1,0 +1,347 @@
+"""INFO: what monitoring tools read. Sections, names and their order are those of Redis 7.4.
+
+A section is a function from the server to its fields. What belongs to a feature that is not there has the
+value of an idle Redis. Left out is what would have to be counted on the way of every request and says nothing
+about this server: `total_reads_processed`, `eventloop_cycles` and their kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+from respcache.clock import monotonic
+from respcache.features.process import STARTUP_MEMORY, cpu_times, peak_memory, resident_memory, system_memory
+from respcache.registry import LOADING, STALE, command
+from respcache.state import Client, ServerState
+from respcache.version import REDIS_VERSION, __version__
+
+Fields = dict[str, str | int]
+
+
+@command(
+    LOADING | STALE,
+    group="server",
+    categories="dangerous",
+    syntax="[section...]",
+    tips=("nondeterministic_output", "request_policy:all_shards", "response_policy:special"),
+    history=(("7.0.0", "Several sections may be named."),),
+)
+def info(c: Client, *sections: bytes) -> bytes:
+    """Tells of the state and the statistics of the server, section by section. O(1). Since 1.0.0."""
+    asked = {section.lower().decode("latin-1") for section in sections} or {"default"}
+    if asked & {"all", "everything"}:
+        asked |= SECTIONS.keys()
+    elif "default" in asked:
+        asked |= SECTIONS.keys() - _VERBOSE
+    blocks = []
+    for name, tell in SECTIONS.items():
+        if name in asked:
+            lines = [f"# {'CPU' if name == 'cpu' else name.capitalize()}"]
+            lines += [f"{field}:{value}" for field, value in tell(c.server).items()]
+            blocks.append("".join(f"{line}\r\n" for line in lines))
+    return c.resp.verbatim("\r\n".join(blocks).encode("utf-8", "surrogateescape"))
+
+
+def readable_size(size: int) -> str:
+    """A number of bytes for people, `1023B` or `1.50K`, up to `P`."""
+    if size < 1024:
+        return f"{size}B"
+    shown = float(size)
+    for unit in "KMGT":
+        shown /= 1024
+        if shown < 1024:
+            return f"{shown:.2f}{unit}"
+    return f"{shown / 1024:.2f}P"
+
+
+def _idle(names: str) -> Fields:
+    """Figures of a feature that is not there: nothing was ever counted."""
+    return dict.fromkeys(names.split(), 0)
+
+
+def _server(server: ServerState) -> Fields:
+    up = int(monotonic() - server.started)
+    hz = server.config.number("hz")
+    compiler = re.match(r"GCC ([\d.]+)", platform.python_compiler())
+    return {
+        "redis_version": REDIS_VERSION,
+        "respcache_version": __version__,
+        "redis_git_sha1": "00000000",
+        "redis_git_dirty": 0,
+        "redis_build_id": hashlib.sha256(__version__.encode()).hexdigest()[:16],
+        "redis_mode": "standalone",
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "arch_bits": 64 if sys.maxsize > 1 << 32 else 32,
+        "monotonic_clock": time.get_clock_info("perf_counter").implementation,
+        "multiplexing_api": type(server.loop).__module__.partition(".")[0],
+        "atomicvar_api": "none",
+        "gcc_version": compiler[1] if compiler else "0.0.0",
+        "python_version": platform.python_version(),
+        "process_id": os.getpid(),
+        "process_supervised": "no",
+        "run_id": server.run_id,
+        "tcp_port": server.port,
+        "server_time_usec": server.clock.us(),
+        "uptime_in_seconds": up,
+        "uptime_in_days": up // 86400,
+        "hz": hz,
+        "configured_hz": hz,
+        "lru_clock": server.clock.ms() // 1000 & 0xFFFFFF,
+        "executable": sys.executable,
+        "config_file": server.config_path,
+        "io_threads_active": 0,
+        **{f"listener{number}": listener for number, listener in enumerate(_listeners(server))},
+    }
+
+
+def _listeners(server: ServerState) -> Iterable[str]:
+    if server.port:
+        binds = "".join(f",bind={address}" for address in server.config.get_text("bind").split())
+        yield f"name=tcp{binds},port={server.port}"
+    if path := server.config.get_text("unixsocket"):
+        yield f"name=unix,bind={path}"
+
+
+def _clients(server: ServerState) -> Fields:
+    links = [client.connection for client in server.clients.values()]
+    return {
+        "connected_clients": len(links),
+        "cluster_connections": 0,
+        "maxclients": server.config.number("maxclients"),
+        "client_recent_max_input_buffer": max((link.input_pending for link in links), default=0),
+        "client_recent_max_output_buffer": max((link.output_pending for link in links), default=0),
+        "blocked_clients": sum(client.paused for client in server.clients.values()),
+        **_idle("tracking_clients pubsub_clients watching_clients clients_in_timeout_table"),
+        **_idle("total_watched_keys total_blocking_keys total_blocking_keys_on_nokey"),
+    }
+
+
+def _memory(server: ServerState) -> Fields:
+    """Python's allocators do not say what they hand out, so memory in use is memory that is resident."""
+    used = resident_memory()
+    peak = peak_memory(used)
+    data = max(used - STARTUP_MEMORY, 0)
+    total, limit = system_memory(), server.config.number("maxmemory")
+    return {
+        "used_memory": used,
+        "used_memory_human": readable_size(used),
+        "used_memory_rss": used,
+        "used_memory_rss_human": readable_size(used),
+        "used_memory_peak": peak,
+        "used_memory_peak_human": readable_size(peak),
+        "used_memory_peak_perc": f"{used / (peak or 1) * 100:.2f}%",
+        "used_memory_overhead": used - data,
+        "used_memory_startup": STARTUP_MEMORY,
+        "used_memory_dataset": data,
+        "used_memory_dataset_perc": f"{100 if data else 0:.2f}%",
+        "allocator_allocated": used,
+        "allocator_active": used,
+        "allocator_resident": used,
+        "allocator_muzzy": 0,
+        "total_system_memory": total,
+        "total_system_memory_human": readable_size(total),
+        **_scripts(),
+        "maxmemory": limit,
+        "maxmemory_human": readable_size(limit),
+        "maxmemory_policy": server.config.get_text("maxmemory-policy"),
+        "allocator_frag_ratio": "1.00",
+        "allocator_frag_bytes": 0,
+        "allocator_rss_ratio": "1.00",
+        "allocator_rss_bytes": 0,
+        "rss_overhead_ratio": "1.00",
+        "rss_overhead_bytes": 0,
+        "mem_fragmentation_ratio": "1.00",
+        "mem_fragmentation_bytes": 0,
+        **_idle("mem_not_counted_for_evict mem_replication_backlog mem_total_replication_buffers"),
+        "mem_clients_slaves": 0,
+        "mem_clients_normal": sum(
+            client.connection.input_pending + client.connection.output_pending
+            for client in server.clients.values()
+        ),
+        "mem_cluster_links": 0,
+        "mem_aof_buffer": 0,
+        "mem_allocator": os.environ.get("PYTHONMALLOC") or "pymalloc",
+        **_idle("mem_overhead_db_hashtable_rehashing active_defrag_running"),
+        **_idle("lazyfree_pending_objects lazyfreed_objects"),
+    }
+
+
+def _scripts() -> Fields:
+    """What scripts and functions take of the memory."""
+    return {
+        "used_memory_lua": 0,
+        "used_memory_vm_eval": 0,
+        "used_memory_lua_human": "0B",
+        **_idle("used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries"),
+        "used_memory_vm_functions": 0,
+        "used_memory_vm_total": 0,
+        "used_memory_vm_total_human": "0B",
+        "used_memory_functions": 0,
+        "used_memory_scripts": 0,
+        "used_memory_scripts_human": "0B",
+    }
+
+
+def _persistence(server: ServerState) -> Fields:
+    return {
+        **_idle("loading async_loading current_cow_peak current_cow_size current_cow_size_age"),
+        "current_fork_perc": "0.00",
+        **_idle("current_save_keys_processed current_save_keys_total"),
+        "rdb_changes_since_last_save": server.keyspace.dirty,
+        "rdb_bgsave_in_progress": 0,
+        "rdb_last_save_time": server.unix_started,
+        "rdb_last_bgsave_status": "ok",
+        "rdb_last_bgsave_time_sec": -1,
+        "rdb_current_bgsave_time_sec": -1,
+        **_idle("rdb_saves rdb_last_cow_size rdb_last_load_keys_expired rdb_last_load_keys_loaded"),
+        **_idle("aof_enabled aof_rewrite_in_progress aof_rewrite_scheduled"),
+        "aof_last_rewrite_time_sec": -1,
+        "aof_current_rewrite_time_sec": -1,
+        "aof_last_bgrewrite_status": "ok",
+        **_idle("aof_rewrites aof_rewrites_consecutive_failures"),
+        "aof_last_write_status": "ok",
+        **_idle("aof_last_cow_size module_fork_in_progress module_fork_last_cow_size"),
+    }
+
+
+def _stats(server: ServerState) -> Fields:
+    stats, keyspace = server.stats, server.keyspace
+    clients = server.clients.values()
+    return {
+        "total_connections_received": stats.connections,
+        "total_commands_processed": stats.processed,
+        "instantaneous_ops_per_sec": round(stats.ops_rate.value),
+        "total_net_input_bytes": stats.net_input + sum(client.net_input for client in clients),
+        "total_net_output_bytes": stats.net_output + sum(client.net_output for client in clients),
+        **_idle("total_net_repl_input_bytes total_net_repl_output_bytes"),
+        "instantaneous_input_kbps": f"{stats.input_rate.value / 1024:.2f}",
+        "instantaneous_output_kbps": f"{stats.output_rate.value / 1024:.2f}",
+        "instantaneous_input_repl_kbps": "0.00",
+        "instantaneous_output_repl_kbps": "0.00",
+        "rejected_connections": stats.rejected_connections,
+        **_idle("sync_full sync_partial_ok sync_partial_err expired_subkeys"),
+        "expired_keys": keyspace.expired_keys,
+        "expired_stale_perc": "0.00",
+        "expired_time_cap_reached_count": 0,
+        "evicted_keys": 0,
+        "evicted_clients": stats.evicted_clients,
+        **_idle("evicted_scripts total_eviction_exceeded_time current_eviction_exceeded_time"),
+        "keyspace_hits": keyspace.hits,
+        "keyspace_misses": keyspace.misses,
+        **_idle("pubsub_channels pubsub_patterns pubsubshard_channels"),
+        **_idle("latest_fork_usec total_forks migrate_cached_sockets slave_expires_tracked_keys"),
+        **_idle("active_defrag_hits active_defrag_misses active_defrag_key_hits active_defrag_key_misses"),
+        **_idle("total_active_defrag_time current_active_defrag_time"),
+        **_idle("tracking_total_keys tracking_total_items tracking_total_prefixes"),
+        "unexpected_error_replies": 0,
+        "total_error_replies": sum(stats.errors.values()),
+        "dump_payload_sanitizations": 0,
+        **_idle("io_threaded_reads_processed io_threaded_writes_processed"),
+        "client_query_buffer_limit_disconnections": stats.query_limit_disconnections,
+        "client_output_buffer_limit_disconnections": stats.output_limit_disconnections,
+        **_idle("reply_buffer_shrinks reply_buffer_expands"),
+        **_idle("acl_access_denied_auth acl_access_denied_cmd"),
+        **_idle("acl_access_denied_key acl_access_denied_channel"),
+    }
+
+
+def _replication(server: ServerState) -> Fields:
+    return {
+        "role": "master",
+        "connected_slaves": 0,
+        "master_failover_state": "no-failover",
+        "master_replid": server.replication_id,
+        "master_replid2": "0" * 40,
+        "master_repl_offset": 0,
+        "second_repl_offset": -1,
+        "repl_backlog_active": 0,
+        "repl_backlog_size": server.config.number("repl-backlog-size"),
+        **_idle("repl_backlog_first_byte_offset repl_backlog_histlen"),
+    }
+
+
+def _cpu(_server: ServerState) -> Fields:
+    own, children, thread = cpu_times()
+    shown = {"": own, "_children": children, "_main_thread": thread}
+    return {
+        f"used_cpu_{kind}{whose}": f"{getattr(times, name):.6f}"
+        for whose, times in shown.items()
+        if times is not None
+        for kind, name in (("sys", "system"), ("user", "user"))
+    }
+
+
+def _modules(_server: ServerState) -> Fields:
+    return {}
+
+
+def _commandstats(server: ServerState) -> Fields:
+    shown: Fields = {}
+    for name, stats in server.stats.commands.items():
+        if stats.calls or stats.rejected or stats.failed:
+            spent = int(stats.seconds * 1e6)
+            each = spent / stats.calls if stats.calls else 0
+            shown[f"cmdstat_{name}"] = (
+                f"calls={stats.calls},usec={spent},usec_per_call={each:.2f},"
+                f"rejected_calls={stats.rejected},failed_calls={stats.failed}"
+            )
+    return shown
+
+
+def _errorstats(server: ServerState) -> Fields:
+    return {f"errorstat_{code}": f"count={count}" for code, count in sorted(server.stats.errors.items())}
+
+
+def _latencystats(server: ServerState) -> Fields:
+    if not server.config.flag("latency-tracking"):
+        return {}
+    percents = server.config.get_text("latency-tracking-info-percentiles").split()
+    return {
+        f"latency_percentiles_usec_{name}": ",".join(
+            f"p{percent}={stats.percentile(float(percent)):.3f}" for percent in percents
+        )
+        for name, stats in server.stats.commands.items()
+        if stats.calls
+    }
+
+
+def _cluster(_server: ServerState) -> Fields:
+    return {"cluster_enabled": 0}
+
+
+def _keyspace(server: ServerState) -> Fields:
+    now = server.clock.ms()
+    shown: Fields = {}
+    for db in server.keyspace.databases:
+        if db.size:
+            expires = db.deadlines.count
+            left = max(db.deadlines.total // expires - now, 0) if expires else 0
+            shown[f"db{db.index}"] = f"keys={db.size},expires={expires},avg_ttl={left},subexpiry=0"
+    return shown
+
+
+SECTIONS: dict[str, Callable[[ServerState], Fields]] = {
+    "server": _server,
+    "clients": _clients,
+    "memory": _memory,
+    "persistence": _persistence,
+    "stats": _stats,
+    "replication": _replication,
+    "cpu": _cpu,
+    "modules": _modules,
+    "commandstats": _commandstats,
+    "errorstats": _errorstats,
+    "latencystats": _latencystats,
+    "cluster": _cluster,
+    "keyspace": _keyspace,
+}
+"""In the order in which INFO prints them."""
+
+_VERBOSE = {"commandstats", "latencystats"}
+"""Sections that INFO shows only if they, or all, are asked for."""

@@ -1,0 +1,61 @@
+"""Databases that note when their keys are used.
+
+That costs time on each GET and memory for each key, so it is done only once somebody asks for idle times.
+Until then a database is a plain `Database`, whose reads and writes know nothing of it; then it becomes a
+`TrackedDatabase`, by a change of its class, and stays one. No flag is tested on the way of a plain GET.
+"""
+
+from __future__ import annotations
+
+from respcache.store.access import AccessTimes
+from respcache.store.database import Database, Keyspace, Value
+
+
+class TrackedDatabase(Database):
+    """A database that notes when its keys are used. Its slots are those of `Database`, so either can become
+    the other.
+
+    Reads through `look` are no use of a key.
+    """
+
+    __slots__ = ()
+
+    def get(self, key: bytes) -> Value | None:
+        """The value for a command that reads it; counted, and a use of the key."""
+        value = self.look(key)
+        if value is not None:
+            self._times().note(key)
+        return value
+
+    def set(self, key: bytes, value: Value) -> None:
+        """Sets a value, whatever was there; a time to live is gone."""
+        super().set(key, value)
+        self._times().note(key)
+
+    def replace(self, key: bytes, value: Value) -> None:
+        """Sets a value and keeps the key's time to live."""
+        super().replace(key, value)
+        self._times().note(key)
+
+    def touch(self, key: bytes) -> None:
+        """Says that the value of a key was changed in place."""
+        super().touch(key)
+        self._times().note(key)
+
+    def _times(self) -> AccessTimes:
+        if self.accesses is None:  # first use, or all keys were deleted
+            self.accesses = AccessTimes()
+        return self.accesses
+
+
+def track(keyspace: Keyspace) -> None:
+    """Makes all databases note the uses of their keys from now on."""
+    for db in keyspace.databases:
+        if type(db) is Database:
+            db.__class__ = TrackedDatabase
+            db.accesses = AccessTimes()
+
+
+def idle(db: Database, key: bytes) -> int:
+    """Seconds since a key was last used, or since the first call of `track` if it was not used since then."""
+    return db.accesses.idle(key) if db.accesses is not None else 0
