@@ -2,9 +2,9 @@
 
 This is the mechanism; what directives exist, and how each type reads and prints, is in `directives.py`.
 
-Texts are `str` decoded as UTF-8 with `surrogateescape`, so that any bytes come back unchanged. Values are plain
-attributes: as fast as any, and no caller casts. To mypy they are Any; annotations would be a second table to keep
-in step, so instead a test looks every `config.name` in the package up in the table.
+Texts are `str` decoded as UTF-8 with `surrogateescape`, so that any bytes come back unchanged. Values are
+plain attributes: as fast as any, and no caller casts. To mypy they are Any; annotations would be a second
+table to keep in step, so instead a test looks every `config.name` in the package up in the table.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ class Line:
 class Config:
     """The values of all directives, as attributes: `config.maxmemory_policy` holds `maxmemory-policy`.
 
-    The types are those of the kinds in `directives.py`. `users` and `renames` hold the `user` and `rename-command`
-    lines that were read.
+    The types are those of the kinds in `directives.py`. `users` and `renames` hold the `user` and
+    `rename-command` lines that were read.
     """
 
     def __init__(self, table: Mapping[str, Directive]) -> None:
@@ -133,7 +133,7 @@ class Config:
         return self._names.get(name.lower())
 
     def output_limit(self, client_class: str) -> tuple[int, int, int]:
-        """Of `normal`, `replica` or `pubsub`: hard and soft limit (bytes, 0 is none), seconds over the soft one."""
+        """Of `normal`, `replica`, `pubsub`: hard and soft limit (bytes, 0 is none), seconds over the soft."""
         limits: Mapping[str, tuple[int, int, int]] = dict(self.client_output_buffer_limit)
         return limits[client_class]
 
@@ -285,7 +285,7 @@ def _refused(name: str, reason: str) -> SetError:
 
 
 _WORD = re.compile(
-    rb"""([^\s"']*)(?:"((?:\\.|[^"\\])*)"(?=\s|\Z)|'((?:\\'|[^'\\]|\\(?!'))*)'(?=\s|\Z))?(?=\s|\Z)""", re.DOTALL
+    rb"""([^\s"']*)(?:"((?:\\.|[^"\\])*)"|'((?:\\'|[^'\\]|\\(?!'))*)')?(?=\s|\Z)""", re.DOTALL
 )
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
@@ -295,8 +295,8 @@ _SHOWN = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\
 def split_words(line: bytes) -> list[str] | None:
     r"""Split a line as Redis does; None if quotes are unbalanced.
 
-    `"..."` knows `\n \r \t \b \a \xHH` and `\q` for any other q; `'...'` knows `\'` only. A closing quote ends
-    the word.
+    `"..."` knows `\n \r \t \b \a \xHH` and `\q` for any other q; `'...'` knows `\'` only. A closing
+    quote ends the word.
     """
     words: list[str] = []
     at, end = 0, len(line.rstrip())
@@ -316,8 +316,9 @@ def split_words(line: bytes) -> list[str] | None:
 
 def quote(text: str) -> str:
     """The text in double quotes with escapes, so that `split_words` gives it back."""
-    shown = (_SHOWN.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in _encode(text))
-    return f'"{"".join(shown)}"'
+    plain = (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in range(256))
+    shown = [_SHOWN.get(byte, text) for byte, text in enumerate(plain)]
+    return '"' + "".join(shown[byte] for byte in _encode(text)) + '"'
 
 
 def read_lines(text: bytes, source: str) -> Iterator[tuple[Line, list[str] | None]]:
@@ -330,7 +331,7 @@ def read_lines(text: bytes, source: str) -> Iterator[tuple[Line, list[str] | Non
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """A command line: what to do, the file to read, whether to read stdin after it, directives to apply last."""
+    """A command line: what to do, the file to read, whether to read stdin next, directives to apply last."""
 
     action: str = "run"
     path: str | None = None
@@ -345,8 +346,8 @@ _ACTIONS["--check-system"] = "check-system"
 def parse_args(argv: Sequence[str]) -> Arguments:
     """Parse the arguments (without the program's name) in redis-server's style; ConfigError.
 
-    `[file | -] [--name word ...] ... [-]`. The word right after a name is its value even if it begins with `--`,
-    except after `--save`, which alone means no save points. `"--hz 5"` as one argument is split like a line.
+    `[file | -] [--name word ...] ... [-]`. The word right after a name is its value even if it begins with
+    `--`, except after `--save`, which alone means no save points. One argument `--hz 5` is split like a line.
     """
     if len(argv) == 1 and argv[0] in _ACTIONS:
         return Arguments(_ACTIONS[argv[0]])
@@ -378,8 +379,8 @@ def rewrite(text: str, config: Config, users: Sequence[str] | None = None) -> st
     """The text of a redis.conf brought up to date, as CONFIG REWRITE does.
 
     Comments, order and lines that are not ours (include, rename-command) stay. The first line of a directive
-    takes its value, left-over lines of it go blank, runs of blank lines become one, and what the file does not
-    mention is appended if it differs from the default. `users` are ACL descriptions (`alice on nopass +@all`)
+    takes its value, left-over lines of it go blank, runs of blank lines become one, and what the file does
+    not mention is appended if it differs from the default. `users` are ACL descriptions (`alice on +@all`)
     that replace the `user` lines; None leaves those alone. Lines that mean nothing stay as `# ??? line`.
     """
     lines: list[str] = []

@@ -14,19 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
-from typing import cast
 
 import hiredis
 
 from respcache.clock import monotonic
-from respcache.features.blocking import Disconnect, Pause
 from respcache.execute import execute, failure
+from respcache.features.blocking import Disconnect, Pause
+from respcache.peer import Peer
 from respcache.protocol.errors import ProtocolError
 from respcache.protocol.request import Limits, RequestReader
-from respcache.state import Client, ServerState
-from respcache.table import Entry
+from respcache.state import BIG, Client, ServerState
+from respcache.table import Entry, Gone
 
 log = logging.getLogger("respcache")
 
@@ -37,94 +36,52 @@ PIECE = 16 * 1024
 """Bytes handed to hiredis at once. It moves what is left of its buffer after each request, so less is faster; and
 it bounds the replies that are gathered before the output limits are looked at."""
 
+
+GONE = Gone()
+
+
 class _Malformed(Exception):
     """hiredis found something that a request may not contain."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(Peer):
     """One client's connection. Implements `respcache.state.Link`."""
 
-    __slots__ = (
-        "_closing",
-        "_detour",
-        "_feed",
-        "_gets",
-        "_has_data",
-        "_held",
-        "_limits",
-        "_out",
-        "_reader",
-        "_soft_since",
-        "_transport",
-        "_write",
-        "client",
-        "congested",
-        "on_lost",
-        "output_limit",
-        "server",
-        "unix",
-    )
-
-    client: Client
+    __slots__ = ("_detour", "_feed", "_gets", "_has_data", "_held", "_limits", "_reader", "on_lost")
 
     def __init__(
         self, server: ServerState, limits: Limits, unix: bool, on_lost: Callable[[Connection], None]
     ) -> None:
-        self.server = server
-        self.unix = unix
+        super().__init__(server, unix)
         self.on_lost = on_lost
         self._limits = limits
-        self._transport: asyncio.Transport | None = None
-        self._write: Callable[[bytes], None] = _nowhere
         self._detour: Callable[[bytes], None] | None = None
         self._reader: RequestReader | None = None
         self._held: list[bytes] | None = None  # the paused request; empty if it is not to be run again
-        self._out: list[bytes] | None = None  # replies gathered so far, while requests are being run
-        self._closing = False
-        self.congested = False
-        self._soft_since = 0.0
-        self.output_limit = (0, 0, 0)  # hard, soft, soft seconds of client-output-buffer-limit
         self._new_parser()
 
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Registers the client."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._write = self._transport.write
-        peer = transport.get_extra_info("peername")
-        local = transport.get_extra_info("sockname")
-        if self.unix:
-            here = b"%b:0" % (local if isinstance(local, bytes) else str(local).encode())
-            self.client = Client(self.server, self, here, here, True)
-        else:
-            self.client = Client(self.server, self, address(peer), address(local), False)
-        self.output_limit = self.server.config.output_limit("normal")
+        super().connection_made(transport)
+        peer, local = self.addresses
+        self.client = Client(self.server, self, peer, local, self.unix)
         refusal = self.server.admit(self.client)
         if refusal:
-            self._write(refusal)
+            self.write(refusal)
             self.close()
         elif not self.client.authenticated:
             self._go_careful()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets the client."""
-        self._transport = None
-        self._write = _nowhere
+        super().connection_lost(exc)
         self._detour = _ignore
         self._reader = None
         self._held = None
         self.server.pause.forget(self.client.id)
         self.on_lost(self)
-
-    def pause_writing(self) -> None:
-        """The peer is slower than we are."""
-        self.congested = True
-
-    def resume_writing(self) -> None:
-        """The peer has caught up."""
-        self.congested = False
-        self._soft_since = 0.0
 
     def data_received(self, data: bytes) -> None:
         """Runs what has arrived."""
@@ -141,50 +98,18 @@ class Connection(asyncio.Protocol):
     # What handlers may ask for (Link)
 
     @property
-    def fd(self) -> int:
-        """The file descriptor, -1 once closed."""
-        sock = self._transport.get_extra_info("socket") if self._transport else None
-        return sock.fileno() if sock is not None else -1
-
-    @property
     def input_pending(self) -> int:
         """Bytes received and not yet part of an executed request."""
         return self._reader.pending if self._reader is not None else 0
 
-    @property
-    def output_pending(self) -> int:
-        """Bytes of replies that the peer has not taken yet."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
-
-    def send(self, data: bytes) -> None:
-        """Sends an encoded reply or message behind what was already replied."""
-        if self._out is not None:
-            self._out.append(data)
-        else:
-            self._flush([data])
-
-    def keep_alive(self, seconds: int) -> None:
-        """Lets the kernel probe a silent peer after so many seconds, and give it up after twice as many."""
-        sock = self._transport.get_extra_info("socket") if self._transport else None
-        if sock is None or not seconds:
-            return
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_KEEPIDLE"):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // 3, 1))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-
     def close(self, flush: bool = True) -> None:
         """Closes the connection; without `flush` what is still to be sent is dropped."""
-        self._closing = True
         self._detour = _ignore
         self._held = None
-        if self._transport is not None and self._out is None:
-            if flush:
-                self._transport.close()
-            else:
-                self._transport.abort()
-                self.on_lost(self)  # at once: nobody who asks shall see it any more
+        self.client.table = GONE
+        super().close(flush)
+        if not flush:
+            self.on_lost(self)  # at once: nobody who asks shall see it any more
 
     def release(self, reply: bytes | None = None) -> None:
         """Ends a pause: with this reply, or by running the paused request again."""
@@ -204,24 +129,6 @@ class Connection(asyncio.Protocol):
         """From now on the limits of clients that have not authenticated hold for the input."""
         if self._detour is None:
             self._go_careful()
-
-    def check_output(self, now: float) -> None:
-        """Closes a client over its output limit: at once if over the hard one, in time if over the soft one."""
-        hard, soft, seconds = self.output_limit
-        if not (hard or soft) or self._transport is None:
-            return
-        pending = self._transport.get_write_buffer_size()
-        if soft and pending >= soft:
-            self._soft_since = self._soft_since or now
-        else:
-            self._soft_since = 0.0
-        if (hard and pending >= hard) or (self._soft_since and now - self._soft_since > seconds):
-            log.warning(
-                "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.",
-                self.client.peer.decode("latin-1"),
-            )
-            self.server.stats.output_limit_disconnections += 1
-            self.close(flush=False)
 
     # The fast way
 
@@ -253,12 +160,13 @@ class Connection(asyncio.Protocol):
         client = self.client
         gets = self._gets
         out: list[bytes] = []
-        self._out = out
+        self.out = out
         push = out.append
         entry: Entry | None = None  # of the request at hand
         run: Entry | None = None  # what a next request must mean to belong to the run; None after a lone call
         last: Entry | None = None  # of the run that is open
-        argv = opened = None  # the first request of that run
+        argv: list[bytes] = []
+        opened = argv  # the first request of that run
         done = before = 0  # requests run; those of them that were before that run
         torn = False
         since = monotonic()
@@ -320,17 +228,28 @@ class Connection(asyncio.Protocol):
             torn = True
         except Disconnect as goodbye:
             push(goodbye.reply)
-            done += 1
+            done += not self.closing  # if it was, this request did not run
             self.close()
         if done > before:
             since = self._record(last, done - before, since, opened)
         client.seen = since
         if entry is not None:
             client.last = entry
-        self._out = None
-        if out:
-            self._flush(out)
-        if torn and not self._closing:
+        self.out = None
+        if done:
+            reply = out[0] if len(out) == 1 else b"".join(out)
+            client.net_output += len(reply)
+            self.write(reply)
+            if self.congested:
+                self.check_output(since)
+        if torn or self.closing:
+            self._after(data, done)
+
+    def _after(self, data: bytes, done: int) -> None:
+        """What a piece leaves to do that was not well-formed and complete, or that ended the connection."""
+        if self.closing:
+            self.close()
+        else:
             self._new_parser()
             self._go_careful(data, done)
 
@@ -338,9 +257,13 @@ class Connection(asyncio.Protocol):
         """Ends a run of calls that began at `since` with the request `argv`. Returns the time."""
         now = monotonic()
         if entry is not None:
-            entry.stats.record(calls, now - since)
-            if now - since >= self.server.slow_after and entry.lone:
-                self.server.exceeded(self.client, entry, argv, now - since)
+            seconds = now - since
+            entry.stats.record(calls, seconds)
+            if entry.lone:
+                if seconds >= self.server.slow_after:
+                    self.server.exceeded(self.client, entry, argv, seconds)
+                if self.out and len(self.out[-1]) >= BIG:
+                    self.relieve()
         return now
 
     # The careful way
@@ -386,13 +309,20 @@ class Connection(asyncio.Protocol):
         reader, client = self._reader, self.client
         assert reader is not None
         out: list[bytes] = []
-        self._out = out
+        self.out = out
+        done = size = 0
         try:
-            while len(out) < most and (argv := argv or reader.next()) is not None:
-                out.append(execute(client, argv))
+            while done < most and (argv := argv or reader.next()) is not None:
+                reply = execute(client, argv)
+                out.append(reply)
                 argv = None
+                done += 1
+                size += len(reply)
+                if size >= BIG:
+                    self.relieve()
+                    size = 0
                 reader.authenticated = client.authenticated
-                if self._closing:
+                if self.closing:
                     break
         except Pause as pause:
             self._held = (argv or []) if pause.retry else []
@@ -406,9 +336,9 @@ class Connection(asyncio.Protocol):
             log.debug("Protocol error (%s) from client: %s", error.text, client.peer.decode("latin-1"))
             out.append(error.reply)
             self.close()
-        self._out = None
+        self.out = None
         client.seen = monotonic()
-        self._flush(out)
+        self.flush(out)
         if self._detour == self._careful:
             if reader.pending == 0 and client.authenticated:
                 self._leave_careful()
@@ -427,29 +357,6 @@ class Connection(asyncio.Protocol):
             self.server.stats.query_limit_disconnections += 1
             self.close(flush=False)
 
-    def _flush(self, out: list[bytes]) -> None:
-        """Writes replies, all in one."""
-        data = out[0] if len(out) == 1 else b"".join(out)
-        if data:
-            self.client.net_output += len(data)
-            self._write(data)
-            if self.congested:
-                self.check_output(monotonic())
-        if self._closing and self._transport is not None:
-            self._transport.close()
-
 
 def _ignore(_data: bytes) -> None:
     """Takes the input of a connection that is closing."""
-
-
-def _nowhere(_data: bytes) -> None:
-    """Takes the output of a connection that is closed."""
-
-
-def address(name: object) -> bytes:
-    """A socket's address as CLIENT LIST prints it."""
-    if not isinstance(name, tuple):
-        return b""
-    host = f"[{name[0]}]" if ":" in name[0] else name[0]
-    return f"{host}:{name[1]}".encode()

@@ -74,7 +74,6 @@ def find(client: Client, argv: list[bytes]) -> tuple[Entry, int]:
         return entry, 1
     found = subcommands.get(argv[1].lower())
     if found is None:
-        entry.stats.rejected += 1
         raise unknown_subcommand(entry.command.name, argv[1])
     return found, 2
 

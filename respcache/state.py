@@ -13,7 +13,7 @@ from respcache.features.latency import LatencyMonitor
 from respcache.features.pause import ClientPause
 from respcache.features.slowlog import SlowLog
 from respcache.features.stats import Stats
-from respcache.protocol.reply import RESP2, Resp
+from respcache.protocol.reply import RESP2, Resp, bulk
 from respcache.registry import Flag
 from respcache.store.database import Database, Keyspace
 from respcache.table import Entry, Mode
@@ -21,6 +21,11 @@ from respcache.table import Entry, Mode
 
 DAY = 86400.0
 """Seconds; no timer is set further ahead, since event loops differ in what they take."""
+
+
+BIG = 16 * 1024
+"""Bytes from which on a reply is not gathered with others: a pipeline of requests for big values would fill the
+memory before the output limit is looked at."""
 
 
 class Link(Protocol):
@@ -53,6 +58,9 @@ class Link(Protocol):
 
     def release(self, reply: bytes | None = None) -> None:
         """Ends a pause: with this reply, or by running the paused request again."""
+
+    def relieve(self) -> None:
+        """Sends the replies gathered so far, so that the output limit is looked at."""
 
     def distrust(self) -> None:
         """From now on the limits of clients that have not authenticated hold for the input."""
@@ -133,6 +141,12 @@ class Client:
         self.paused = False  # waits for CLIENT UNPAUSE or a timeout
         self.net_input = 0  # bytes read
         self.net_output = 0  # bytes of replies
+
+    def bulk(self, value: bytes | bytearray) -> bytes:
+        """A bulk string in the reply of a brief command that tells stored data, which may be big."""
+        if len(value) >= BIG:
+            self.connection.relieve()
+        return bulk(value)
 
     def enter(self, mode: Mode) -> None:
         """Changes what this client's commands mean from the next request on."""

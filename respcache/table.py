@@ -7,6 +7,7 @@ that every client sees it at once.
 
 from __future__ import annotations
 
+from respcache.features.blocking import Disconnect
 from respcache.features.stats import CommandStats
 from respcache.registry import Command, Handler
 
@@ -24,6 +25,13 @@ class Entry:
         """Shared by the entries of a command in all modes."""
         self.lone = lone
         """Each call is timed by itself: it may be slow, or the slow log wants to know exactly."""
+
+
+class Gone(dict[bytes, Entry]):
+    """The table of a client whose connection is closed: its next request ends what is being run for it."""
+
+    def __missing__(self, _name: bytes) -> Entry:
+        raise Disconnect
 
 
 class Mode:

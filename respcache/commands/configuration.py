@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 
 from respcache.commands.help import help_reply
-from respcache.config import write_rewritten
+from respcache.config import SetError, write_rewritten
 from respcache.protocol.errors import SYNTAX, Rejection, ReplyError
 from respcache.protocol.reply import OK, bulk
 from respcache.registry import ADMIN, LOADING, NOSCRIPT, STALE, command, container
@@ -32,10 +32,13 @@ CONFIG = container("config", group="server", doc="Reads and changes the configur
 )
 def config_get(c: Client, pattern: bytes, *more: bytes) -> bytes:
     """The directives whose names match a pattern, each with its value. O(N). Since 2.0.0."""
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for each in (pattern, *more):
-        found |= c.server.config.match(each, _glob)
-    return c.resp.map([bulk(_encode(word)) for pair in found.items() for word in pair])
+        asked = _decode(each)
+        for name, value in c.server.config.match(each, _glob).items():
+            shown = asked if asked.lower() == name else name  # a plain name comes back as it was written
+            found.setdefault(name, (shown, value))
+    return c.resp.map([bulk(_encode(word)) for pair in found.values() for word in pair])
 
 
 @command(
@@ -51,7 +54,10 @@ def config_set(c: Client, name: bytes, value: bytes, *more: bytes) -> bytes:
     if len(more) % 2:
         raise SYNTAX
     words = [_decode(word) for word in (name, value, *more)]
-    c.server.config.set_many(zip(words[::2], words[1::2], strict=True), local=is_local(c))
+    try:
+        c.server.config.set_many(zip(words[::2], words[1::2], strict=True), local=is_local(c))
+    except SetError as error:
+        raise ReplyError(error.text) from None
     return OK
 
 

@@ -100,9 +100,7 @@ def hello(c: Client, *arguments: bytes) -> bytes:
     if credentials:
         authenticate(c, *credentials)
     if not c.authenticated:
-        if c.server.config.requirepass:
-            raise HELLO_NOAUTH
-        c.log_in(DEFAULT_USER)
+        raise HELLO_NOAUTH
     if name is not None:
         c.name = name
     c.resp = resp

@@ -28,7 +28,7 @@ BAD_PROTOCOL_TYPE = ReplyError(
 )
 
 _BIG_NUMBER = b"1234567999999999999999999999999999999"
-_NUMBER = re.compile(rb"\s*\+?(\d+\.?\d*|\.\d+)")
+_NUMBER = re.compile(rb"\s*\+?((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE)
 """Where a number begins; what follows it, or a sign, is nothing: C reads words like that."""
 _MEMORY = re.compile(rb"(\d*)(b|kb?|mb?|gb?)?", re.IGNORECASE)
 _UNITS = {
@@ -60,7 +60,10 @@ def debug(c: Client, subcommand: bytes, *arguments: bytes) -> bytes:
     found = SUBCOMMANDS.get(subcommand.lower())
     if found is None or not found.least <= len(arguments) <= found.most:
         raise _unknown(subcommand)
-    return found.run(c, *arguments)
+    try:
+        return found.run(c, *arguments)
+    except LookupError:
+        raise _unknown(subcommand) from None
 
 
 def _sleep(_c: Client, seconds: bytes) -> bytes:
@@ -70,7 +73,7 @@ def _sleep(_c: Client, seconds: bytes) -> bytes:
 
 
 def _error(_c: Client, message: bytes) -> bytes:
-    raise ReplyError(message)
+    return ReplyError(message).reply  # not raised: statistics do not count it
 
 
 def _log(_c: Client, message: bytes) -> bytes:
@@ -118,7 +121,7 @@ def _quicklist_packed_threshold(_c: Client, size: bytes) -> bytes:
 
 def _reply_buffer(_c: Client, what: bytes, _value: bytes) -> bytes:
     if what.lower() not in (b"peak-reset-time", b"resizing"):
-        raise _unknown(b"replybuffer")
+        raise LookupError
     return OK
 
 

@@ -33,7 +33,7 @@ def milliseconds(word: bytes, unit: int, base: int, name: str) -> int:
 
 
 def conditions(words: Sequence[bytes]) -> frozenset[bytes]:
-    """The options NX, XX, GT and LT, in upper case. Raises for others and for those that exclude each other."""
+    """The options NX, XX, GT and LT, in upper case. Raises for others, and for two that are at odds."""
     found = set()
     for word in words:
         option = word.upper()

@@ -67,7 +67,7 @@ def _idle(names: str) -> Fields:
 
 def _server(server: ServerState) -> Fields:
     up = int(monotonic() - server.started)
-    hz = server.config.number("hz")
+    hz = server.config.hz
     compiler = re.match(r"GCC ([\d.]+)", platform.python_compiler())
     return {
         "redis_version": REDIS_VERSION,
@@ -113,7 +113,7 @@ def _clients(server: ServerState) -> Fields:
     return {
         "connected_clients": len(links),
         "cluster_connections": 0,
-        "maxclients": server.config.number("maxclients"),
+        "maxclients": server.config.maxclients,
         "client_recent_max_input_buffer": max((link.input_pending for link in links), default=0),
         "client_recent_max_output_buffer": max((link.output_pending for link in links), default=0),
         "blocked_clients": sum(client.paused for client in server.clients.values()),
@@ -127,7 +127,7 @@ def _memory(server: ServerState) -> Fields:
     used = resident_memory()
     peak = peak_memory(used)
     data = max(used - STARTUP_MEMORY, 0)
-    total, limit = system_memory(), server.config.number("maxmemory")
+    total, limit = system_memory(), server.config.maxmemory
     return {
         "used_memory": used,
         "used_memory_human": readable_size(used),
@@ -149,7 +149,7 @@ def _memory(server: ServerState) -> Fields:
         **_scripts(),
         "maxmemory": limit,
         "maxmemory_human": readable_size(limit),
-        "maxmemory_policy": server.config.get_text("maxmemory-policy"),
+        "maxmemory_policy": server.config.maxmemory_policy,
         "allocator_frag_ratio": "1.00",
         "allocator_frag_bytes": 0,
         "allocator_rss_ratio": "1.00",
@@ -261,7 +261,7 @@ def _replication(server: ServerState) -> Fields:
         "master_repl_offset": 0,
         "second_repl_offset": -1,
         "repl_backlog_active": 0,
-        "repl_backlog_size": server.config.number("repl-backlog-size"),
+        "repl_backlog_size": server.config.repl_backlog_size,
         **_idle("repl_backlog_first_byte_offset repl_backlog_histlen"),
     }
 
@@ -299,7 +299,7 @@ def _errorstats(server: ServerState) -> Fields:
 
 
 def _latencystats(server: ServerState) -> Fields:
-    if not server.config.flag("latency-tracking"):
+    if not server.config.latency_tracking:
         return {}
     percents = server.config.get_text("latency-tracking-info-percentiles").split()
     return {

@@ -17,17 +17,17 @@ _CLUSTER_COPY = ReplyError(b"ERR Copying to another database is not allowed in c
 
 
 @command(WRITE, group="generic", keys=key("RM DELETE", last=-1), syntax="key:key...", tips=_ALL_SHARDS)
-def del_(c: Client, *keys: bytes) -> bytes:
+def del_(c: Client, key: bytes, *more: bytes) -> bytes:
     """Deletes keys. O(N), N being the number of keys; what they held is freed later. Since 1.0.0."""
     delete = c.db.delete
-    return integer(sum([delete(key) for key in keys]))
+    return integer(sum([delete(each) for each in (key, *more)]))
 
 
 @command(WRITE | FAST, group="generic", keys=key("RM DELETE", last=-1), syntax="key:key...", tips=_ALL_SHARDS)
-def unlink(c: Client, *keys: bytes) -> bytes:
+def unlink(c: Client, key: bytes, *more: bytes) -> bytes:
     """Deletes keys and frees what they held later, as DEL does too. O(1) for each key. Since 4.0.0."""
     delete = c.db.delete
-    return integer(sum([delete(key) for key in keys]))
+    return integer(sum([delete(each) for each in (key, *more)]))
 
 
 @command(
@@ -38,19 +38,17 @@ def unlink(c: Client, *keys: bytes) -> bytes:
     tips=_ALL_SHARDS,
     history=(("3.0.3", "Takes more than one `key`."),),
 )
-def exists(c: Client, *keys: bytes) -> bytes:
-    """Counts the keys that exist; one named twice counts twice. O(N), N being the number of keys. Since 1.0.0."""
+def exists(c: Client, key: bytes, *more: bytes) -> bytes:
+    """Counts the keys that exist, one named twice twice. O(N), N being the number of keys. Since 1.0.0."""
     look = c.db.look
-    return integer(sum([look(key) is not None for key in keys]))
+    return integer(sum([look(each) is not None for each in (key, *more)]))
 
 
-@command(
-    READONLY | FAST, group="generic", keys=key("RO", last=-1), syntax="key:key...", tips=_ALL_SHARDS
-)
-def touch(c: Client, *keys: bytes) -> bytes:
+@command(READONLY | FAST, group="generic", keys=key("RO", last=-1), syntax="key:key...", tips=_ALL_SHARDS)
+def touch(c: Client, key: bytes, *more: bytes) -> bytes:
     """Marks keys as used now, and counts those that exist. O(N), N being the number of keys. Since 3.2.1."""
     get = c.db.get
-    return integer(sum([get(key) is not None for key in keys]))
+    return integer(sum([get(each) is not None for each in (key, *more)]))
 
 
 @command(READONLY | FAST | BRIEF, group="generic", keys=key("RO"), syntax="key:key")

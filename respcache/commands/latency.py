@@ -105,7 +105,7 @@ def latency_doctor(c: Client) -> bytes:
 
 def _diagnosis(c: Client) -> str:
     events = c.server.latency.events
-    if not c.server.config.number("latency-monitor-threshold") and not events:
+    if not c.server.config.latency_monitor_threshold and not events:
         return (
             "The latency monitor is off, so there is nothing to tell. "
             'Turn it on with "CONFIG SET latency-monitor-threshold <milliseconds>".'

@@ -129,7 +129,7 @@ def _diagnosis(c: Client) -> str:
             f"The process once took {readable_size(peak)}, now it takes {readable_size(used)}: what looks "
             "free to it may not be free for others. MEMORY PURGE gives back what it can."
         )
-    limit = c.server.config.number("maxmemory")
+    limit = c.server.config.maxmemory
     if limit and used > limit * 0.9:
         found.append(f"{readable_size(used)} of {readable_size(limit)} (maxmemory) are in use.")
     pending = sum(client.connection.output_pending for client in c.server.clients.values())

@@ -15,17 +15,13 @@ NO_SUCH_MODULE = ReplyError(b"ERR Error unloading module: no such module with th
 MODULE = container("module", group="server", doc="Tells of modules. Since 4.0.0.")
 
 
-@command(
-    ADMIN | NOSCRIPT, group="server", container=MODULE, tips=("nondeterministic_output_order",)
-)
+@command(ADMIN | NOSCRIPT, group="server", container=MODULE, tips=("nondeterministic_output_order",))
 def module_list(_c: Client) -> bytes:
     """The modules that are loaded: none. O(N). Since 4.0.0."""
     return EMPTY_ARRAY
 
 
-@command(
-    ADMIN | NOSCRIPT | NO_ASYNC_LOADING, group="server", container=MODULE, syntax="path [arg...]"
-)
+@command(ADMIN | NOSCRIPT | NO_ASYNC_LOADING, group="server", container=MODULE, syntax="path [arg...]")
 def module_load(c: Client, _path: bytes, *_arguments: bytes) -> bytes:
     """Refuses to load a module. O(1). Since 4.0.0."""
     check_allowed(c, "MODULE", "enable-module-command")

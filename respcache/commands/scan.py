@@ -88,6 +88,6 @@ def scan(c: Client, cursor: bytes, *rest: bytes) -> bytes:
     if options.match is not None:
         found = [key for key in found if options.match(key)]
     if options.type_name is not None:
-        peek, name = c.db.peek, options.type_name
-        found = [key for key in found if type_name(peek(key)) == name]
+        look, name = c.db.look, options.type_name
+        found = [key for key in found if type_name(look(key)) == name]
     return scan_reply(following, found)

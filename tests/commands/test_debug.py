@@ -1,0 +1,243 @@
+"""DEBUG: what it may be asked, and by whom."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.commands.conftest import Connect
+from tests.servers import HAVE_ORACLE, Server, start_redis, start_respcache
+from tests.wire import (
+    NULL,
+    NULL_BULK,
+    OK,
+    Attributed,
+    BigNumber,
+    Bool,
+    Double,
+    Error,
+    Map,
+    Push,
+    Reply,
+    Set,
+    Status,
+    Verbatim,
+    Wire,
+    arity_error,
+)
+
+NO_SUCH_KEY = Error("ERR no such key")
+NOT_POSITIVE = Error("ERR value is out of range, must be positive")
+BAD_THRESHOLD = Error("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+NOT_ALLOWED = Error(
+    'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it '
+    "from a local connection, otherwise you need to set this option in the configuration file, and then "
+    "restart the server."
+)
+
+
+def unknown(name: str) -> Error:
+    return Error(f"ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP.")
+
+
+@pytest.mark.parametrize("start", [start_respcache, *([start_redis] if HAVE_ORACLE else [])])
+@pytest.mark.parametrize(("allowed", "reply"), [("no", NOT_ALLOWED), ("yes", OK), ("local", OK)])
+def test_who_may(start: Callable[..., Server], allowed: str, reply: Reply) -> None:
+    with start("--enable-debug-command", allowed) as server, Wire(server.port) as c:
+        assert c("DEBUG", "SLEEP", 0) == reply
+        assert c("DEBUG") == arity_error("debug")
+        if allowed == "no":
+            assert c("DEBUG", "FOO") == NOT_ALLOWED
+            stats = c("INFO", "commandstats")
+            assert b"cmdstat_debug:calls=0,usec=0,usec_per_call=0.00,rejected_calls=3" in stats
+
+
+BIG = "1234567999999999999999999999999999999"
+PROTOCOL = {
+    "string": (b"Hello World", b"Hello World"),
+    "integer": (12345, 12345),
+    "double": (b"3.141", Double("3.141")),
+    "bignum": (BIG.encode(), BigNumber(BIG)),
+    "null": (NULL_BULK, NULL),
+    "array": ([0, 1, 2], [0, 1, 2]),
+    "set": ([0, 1, 2], Set((0, 1, 2))),
+    "map": ([0, 0, 1, 1, 2, 0], Map(((0, Bool(False)), (1, Bool(True)), (2, Bool(False))))),
+    "attrib": (
+        b"Some real reply following the attribute",
+        Attributed(Map(((b"key-popularity", [b"key:123", 90]),)), b"Some real reply following the attribute"),
+    ),
+    "verbatim": (b"This is a verbatim\nstring", Verbatim("txt", b"This is a verbatim\nstring")),
+    "true": (1, Bool(True)),
+    "FALSE": (0, Bool(False)),
+}
+
+
+@pytest.mark.parametrize("kind", PROTOCOL)
+def test_protocol(c: Wire, kind: str) -> None:
+    assert c("DEBUG", "PROTOCOL", kind) == PROTOCOL[kind][c.protocol == 3]
+
+
+def test_protocol_push(c: Wire) -> None:
+    reply = c("DEBUG", "PROTOCOL", "push")
+    if c.protocol == 2:
+        assert reply == Error("ERR RESP2 is not supported by this command")
+    else:
+        assert reply == Push((b"server-cpu-usage", 42))
+        assert c.read() == b"Some real reply following the push reply"
+
+
+def test_protocol_of_no_type(c: Wire) -> None:
+    assert c("DEBUG", "PROTOCOL", "foo") == Error(
+        "ERR Wrong protocol type name. Please use one of the following: "
+        "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+    )
+
+
+@pytest.mark.parametrize("message", ["ERR made up", "CODE with words", "oneword", "", "a\r\nb"])
+def test_error(c: Wire, message: str) -> None:
+    assert c("DEBUG", "ERROR", message) == Error(message.replace("\r", " ").replace("\n", " "))
+
+
+def test_log(c: Wire, server: Server) -> None:
+    assert c("DEBUG", "LOG", "a remark ü") == OK
+    server.wait_log("DEBUG LOG: a remark ü")
+
+
+def test_sleep_holds_everybody(c: Wire, connect: Connect) -> None:
+    other = connect()
+    other("ECHO", "accepted")
+    since = time.monotonic()
+    c.send("DEBUG", "SLEEP", "0.2")
+    time.sleep(0.05)
+    assert other("ECHO", "x") == b"x"
+    assert time.monotonic() - since > 0.18
+    assert c.read() == OK
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "x", "", "1e-3", "0.001x", ".001", "+0.001"])
+def test_sleep_of_any_word(c: Wire, seconds: str) -> None:
+    since = time.monotonic()
+    assert c("DEBUG", "SLEEP", seconds) == OK
+    assert time.monotonic() - since < 0.5
+
+
+def test_set_active_expire(c: Wire) -> None:
+    def size_later() -> Reply:
+        c("SET", "k", "v", "PX", 1)
+        time.sleep(0.3)
+        return c("DBSIZE")
+
+    assert c("DEBUG", "SET-ACTIVE-EXPIRE", 0) == OK
+    assert size_later() == 1
+    assert c("GET", "k") == c.null
+    assert c("DBSIZE") == 0
+    assert c("DEBUG", "SET-ACTIVE-EXPIRE", 1) == OK
+    assert size_later() == 0
+    assert c("DEBUG", "SET-ACTIVE-EXPIRE", "x") == OK
+    assert size_later() == 1
+
+
+def test_object(c: Wire) -> None:
+    form = (
+        r"Value at:0x[0-9a-f]+ refcount:\d+ encoding:(\w+) serializedlength:\d+ lru:\d+ lru_seconds_idle:\d+"
+    )
+    for value, encoding in (("12", "int"), ("word", "embstr"), ("x" * 100, "raw")):
+        c("SET", "k", value)
+        reply = c("DEBUG", "OBJECT", "k")
+        assert isinstance(reply, Status)
+        found = re.fullmatch(form, reply.text)
+        assert found and found[1] == encoding
+    assert c("DEBUG", "OBJECT", "nothing") == NO_SUCH_KEY
+
+
+@pytest.mark.since("7.4")
+def test_object_fast(c: Wire) -> None:
+    c("SET", "k", "v")
+    assert isinstance(c("DEBUG", "OBJECT", "k", "FAST"), Status)
+
+
+def test_populate(c: Wire) -> None:
+    c("SET", "key:1", "kept")
+    assert c("DEBUG", "POPULATE", 3) == OK
+    assert c("MGET", "key:0", "key:1", "key:2", "key:3") == [b"value:0", b"kept", b"value:2", c.null]
+    assert c("DEBUG", "POPULATE", 2, "p") == OK
+    assert c("GET", "p:1") == b"value:1"
+    assert c("DEBUG", "POPULATE", 1, "long", 10) == OK
+    assert c("GET", "long:0") == b"value:0\0\0\0"
+    assert c("DEBUG", "POPULATE", 1, "short", 3) == OK
+    assert c("GET", "short:0") == b"val"
+    assert c("DEBUG", "POPULATE", 0) == OK
+    assert c("DBSIZE") == 7
+
+
+@pytest.mark.parametrize("words", [("x",), (-1,), (1, "p", "x"), (1, "p", -1)])
+def test_populate_refused(c: Wire, words: tuple[str | int, ...]) -> None:
+    assert c("DEBUG", "POPULATE", *words) == NOT_POSITIVE
+    assert c("DBSIZE") == 0
+
+
+@pytest.mark.parametrize("size", ["0", "1b", "10", "1k", "3gb", "1MB", ""])
+def test_threshold(c: Wire, size: str) -> None:
+    assert c("DEBUG", "QUICKLIST-PACKED-THRESHOLD", size) == OK
+
+
+@pytest.mark.parametrize("size", ["x", "-1", "4gb", "4294967295", "1x", "1.5k"])
+def test_threshold_refused(c: Wire, size: str) -> None:
+    assert c("DEBUG", "QUICKLIST-PACKED-THRESHOLD", size) == BAD_THRESHOLD
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("REPLYBUFFER", "PEAK-RESET-TIME", "never"),
+        ("REPLYBUFFER", "PEAK-RESET-TIME", "reset"),
+        ("replybuffer", "resizing", 1),
+        ("PAUSE-CRON", 0),
+        ("SET-DISABLE-DENY-SCRIPTS", 0),
+        ("SET-SKIP-CHECKSUM-VALIDATION", 0),
+        ("AOF-FLUSH-SLEEP", 0),
+    ],
+)
+def test_tuning_is_accepted(c: Wire, words: tuple[str | int, ...]) -> None:
+    assert c("DEBUG", *words) == OK
+
+
+@pytest.mark.since("7.4")
+@pytest.mark.parametrize("name", ["DICT-RESIZING", "CLIENT-ENFORCE-REPLY-LIST"])
+def test_newer_tuning_is_accepted(c: Wire, name: str) -> None:
+    assert c("DEBUG", name, 1) == OK
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("Foo",),
+        ("SLEEP",),
+        ("SLEEP", 0, 0),
+        ("OBJECT",),
+        ("ERROR",),
+        ("ERROR", "a", "b"),
+        ("LOG",),
+        ("PROTOCOL",),
+        ("POPULATE",),
+        ("POPULATE", 1, "p", 1, 1),
+        ("SET-ACTIVE-EXPIRE",),
+        ("CHANGE-REPL-ID", "x"),
+        ("QUICKLIST-PACKED-THRESHOLD",),
+        ("REPLYBUFFER", "foo", 1),
+        ("jmap",),
+        ("x" * 200,),
+    ],
+)
+def test_unknown_or_wrong_number(c: Wire, words: tuple[str | int, ...]) -> None:
+    assert c("DEBUG", *words) == unknown(str(words[0])[:128])
+
+
+def test_help(c: Wire) -> None:
+    lines = [line.text for line in c("DEBUG", "HELP")]
+    assert lines[0] == "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
+    for name in ("OBJECT", "SLEEP", "PROTOCOL", "POPULATE", "HELP"):
+        assert any(line.split()[0] == name for line in lines[1:])

@@ -1,0 +1,396 @@
+"""Databases against a plain dict; scans, random keys, expiry with a clock that is set by hand."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from respcache.clock import Clock
+from respcache.store.database import Database, Keyspace
+from respcache.store.lazyfree import HEAVY
+
+
+class Time:
+    """Milliseconds since the epoch, set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def keyspace(clock: Time) -> Keyspace:
+    return Keyspace(3, Clock(clock))
+
+
+@pytest.fixture
+def db(keyspace: Keyspace) -> Database:
+    return keyspace.databases[0]
+
+
+@pytest.fixture
+def expired(keyspace: Keyspace) -> list[tuple[int, bytes]]:
+    """Database and name of each key that expires."""
+    told: list[tuple[int, bytes]] = []
+    keyspace.expired.append(lambda db, key: told.append((db.index, key)))
+    return told
+
+
+# A key that is due.
+
+
+def test_a_read_deletes_it(
+    keyspace: Keyspace, db: Database, clock: Time, expired: list[tuple[int, bytes]]
+) -> None:
+    db.put(b"k", b"v", clock.now + 10)
+    dirty = db.dirty
+    clock.now += 9
+    assert db.get(b"k") == b"v"
+    clock.now += 1
+    assert db.size == 1
+    assert db.get(b"k") is None
+    assert (db.size, db.deadlines.count) == (0, 0)
+    assert expired == [(0, b"k")]
+    assert (db.hits, db.misses, keyspace.expired_keys) == (1, 1, 1)
+    assert db.dirty == dirty, "an expired key is no change"
+
+
+@pytest.mark.parametrize("name", ["peek", "look", "delete", "take", "__contains__"])
+def test_nobody_sees_it(db: Database, clock: Time, expired: list[tuple[int, bytes]], name: str) -> None:
+    db.put(b"k", b"v", clock.now)
+    assert not getattr(db, name)(b"k")
+    assert db.size == 0
+    assert expired == [(0, b"k")]
+
+
+def test_no_walk_sees_it(db: Database, clock: Time) -> None:
+    db.put(b"dead", b"v", clock.now)
+    db.put(b"alive", b"v", clock.now + 1)
+    db.set(b"forever", b"v")
+    assert sorted(db.keys()) == [b"alive", b"forever"]
+    assert sorted(db.scan(0, 100)[1]) == [b"alive", b"forever"]
+    assert {db.random_key() for _ in range(100)} == {b"alive", b"forever"}
+
+
+@pytest.mark.parametrize("name", ["set", "put"])
+def test_overwriting_it_tells_that_it_expired(
+    db: Database, clock: Time, expired: list[tuple[int, bytes]], name: str
+) -> None:
+    db.put(b"k", b"v", clock.now)
+    db.set(b"k", b"w") if name == "set" else db.put(b"k", b"w", None)
+    assert expired == [(0, b"k")]
+    assert (db.size, db.get(b"k"), db.deadline(b"k")) == (1, b"w", None)
+
+
+def test_random_key_finds_the_living_among_the_dead(db: Database, clock: Time) -> None:
+    for number in range(500):
+        db.put(b"%d" % number, b"v", clock.now)
+    assert db.random_key() is None or db.size == 0
+    for number in range(300):
+        db.put(b"%d" % number, b"v", clock.now)
+    db.set(b"alive", b"v")
+    assert db.random_key() == b"alive"
+
+
+# Changes.
+
+
+def test_set_takes_a_time_to_live_away_and_replace_keeps_it(db: Database, clock: Time) -> None:
+    db.put(b"k", b"v", clock.now + 10)
+    db.replace(b"k", b"w")
+    assert db.deadline(b"k") == clock.now + 10
+    db.set(b"k", b"x")
+    assert db.deadline(b"k") is None
+    assert not db.persist(b"k")
+
+
+@pytest.mark.parametrize("when", [None, 5])
+def test_every_change_counts_once(db: Database, clock: Time, when: int | None) -> None:
+    for change in (
+        lambda: db.set(b"k", b"v"),
+        lambda: db.put(b"k", b"v", when and clock.now + when),
+        lambda: db.replace(b"k", b"w"),
+        lambda: db.touch(b"k"),
+        lambda: db.expire_at(b"k", clock.now + 9),
+        lambda: db.persist(b"k"),
+        lambda: db.put(b"other", *(db.take(b"k") or (b"", None))),
+        lambda: db.delete(b"other"),
+        lambda: db.swap(db),
+    ):
+        before = db.dirty
+        change()
+        assert db.dirty == before + 1
+    before = db.dirty
+    assert not db.delete(b"k")
+    assert not db.persist(b"k")
+    assert db.take(b"k") is None
+    assert db.dirty == before
+
+
+def test_clear_counts_the_keys_and_buries_them(keyspace: Keyspace, db: Database, clock: Time) -> None:
+    for number in range(10):
+        db.put(b"%d" % number, b"v", clock.now + number)
+    before = db.dirty
+    assert db.clear() == 10
+    assert (db.size, db.dirty - before, list(db.keys()), db.deadlines.next_look()) == (0, 10, [], None)
+    assert keyspace.graveyard
+    while keyspace.graveyard.free_slice(0.01):
+        pass
+    assert db.clear() == 0
+    assert not keyspace.graveyard
+    db.set(b"k", b"v")
+    assert db.size == 1
+
+
+def test_a_huge_value_is_buried_unless_taken(keyspace: Keyspace, db: Database) -> None:
+    huge = [b"x"] * 10_000
+    db.set(b"k", huge)
+    taken = db.take(b"k")
+    assert not keyspace.graveyard
+    assert taken is not None and taken[0] is huge
+    db.put(b"k", *taken)
+    db.delete(b"k")
+    assert keyspace.graveyard
+    while keyspace.graveyard.free_slice(0):
+        pass
+    assert len(huge) <= HEAVY
+
+
+def test_swap_exchanges_all(keyspace: Keyspace, clock: Time) -> None:
+    one, other = keyspace.databases[:2]
+    one.put(b"a", b"1", clock.now + 10)
+    one.set(b"b", b"2")
+    one.swap(other)
+    assert (one.size, other.size) == (0, 2)
+    assert (one.get(b"a"), other.get(b"a"), other.deadline(b"a")) == (None, b"1", clock.now + 10)
+    assert (one.index, other.index) == (0, 1)
+
+
+# Active expiry.
+
+
+def test_it_deletes_what_is_due(keyspace: Keyspace, clock: Time, expired: list[tuple[int, bytes]]) -> None:
+    for db in keyspace.databases:
+        for number in range(1000):
+            db.put(b"%d" % number, b"v", clock.now + number)
+    assert keyspace.next_look() == clock.now
+    clock.now += 499
+    while keyspace.expire_due(0):
+        pass
+    assert [db.size for db in keyspace.databases] == [500] * 3
+    assert len(expired) == keyspace.expired_keys == 1500
+    clock.now += 1000
+    while keyspace.expire_due(1):
+        pass
+    assert not any(db.size for db in keyspace.databases)
+    assert keyspace.next_look() is None
+
+
+@pytest.mark.parametrize("name", [b"key:%d", b"{tag}%d"])
+def test_many_keys_due_at_once_do_not_hold_the_loop(db: Database, clock: Time, name: bytes) -> None:
+    for number in range(100_000):
+        db.put(name % number, b"v", clock.now + 1 + number % 2 * 10_000)
+    clock.now += 1
+    longest = 0.0
+    while True:
+        since = time.thread_time()
+        more = db.expire_due(0.001)
+        longest = max(longest, time.thread_time() - since)
+        if not more:
+            break
+    assert db.size == 50_000
+    assert longest < 0.02
+
+
+# Walks.
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sets(st.integers(0, 400)),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 800)), max_size=300),
+    st.integers(1, 60),
+)
+def test_a_scan_returns_what_was_there_all_the_time_once(
+    kept: set[int], changes: list[tuple[bool, int]], count: int
+) -> None:
+    db = Keyspace(1, Clock()).databases[0]
+    for number in kept:
+        db.set(b"%d" % number, b"v")
+    seen: Counter[int] = Counter()
+    rest = iter(changes)
+    cursor = None
+    while cursor != 0:
+        cursor, found = db.scan(cursor or 0, count)
+        assert len(found) >= count or cursor == 0
+        seen.update(map(int, found))
+        for _ in range(7):
+            adds, number = next(rest, (True, 999))
+            if number not in kept:
+                db.set(b"%d" % number, b"v") if adds else db.delete(b"%d" % number)
+    assert all(seen[number] == 1 for number in kept)
+
+
+def test_a_cursor_from_nowhere_ends_the_scan(db: Database) -> None:
+    db.set(b"k", b"v")
+    assert db.scan(1 << 63, 10) == (0, [])
+    assert db.scan(16383, 10) == (0, [])
+
+
+def chi_square(counts: Counter[bytes | None], keys: int, draws: int) -> float:
+    mean = draws / keys
+    return sum((counts[key] - mean) ** 2 / mean for key in counts) + (keys - len(counts)) * mean
+
+
+@pytest.mark.parametrize("spread", [20, 1000])
+def test_each_key_is_as_likely_as_the_other(db: Database, spread: int) -> None:
+    random.seed(spread)
+    for number in range(spread):
+        db.set(b"%d" % number, b"v")
+    for number in range(spread):
+        db.set(b"{tag}%d" % number, b"v")
+    draws = 3 * spread
+    counts = Counter(db.random_key() for _ in range(draws))
+    freedom = 2 * spread - 1
+    assert chi_square(counts, 2 * spread, draws) < freedom + 6 * (2 * freedom) ** 0.5
+    tagged = sum(count for key, count in counts.items() if key and key.startswith(b"{tag}"))
+    assert abs(tagged / draws - 0.5) < 5 * 0.5 / draws**0.5
+
+
+def test_random_key_keeps_up_with_changes(db: Database) -> None:
+    random.seed(1)
+    for number in range(20_000):
+        db.set(b"%d" % number, b"v")
+    assert db.random_key() is not None
+    for number in range(20_000):
+        db.set(b"{tag}%d" % number, b"v")
+    tagged = sum((db.random_key() or b"").startswith(b"{tag}") for _ in range(400))
+    assert 120 < tagged < 280
+    db.clear()
+    assert db.random_key() is None
+
+
+# Everything together.
+
+
+KEYS = st.sampled_from([b"a", b"b", b"c", b"{a}1", b"{a}2", b""])
+WHEN = st.integers(-5, 60)
+
+
+class Model(RuleBasedStateMachine):
+    """Two databases beside plain dicts of value and deadline."""
+
+    @initialize()
+    def start(self) -> None:
+        self.time = Time()
+        self.keyspace = Keyspace(2, Clock(self.time))
+        self.models: list[dict[bytes, tuple[bytes, int | None]]] = [{}, {}]
+
+    def live(self, number: int) -> dict[bytes, tuple[bytes, int | None]]:
+        model = self.models[number]
+        for key in [key for key, (_, when) in model.items() if when is not None and when <= self.time.now]:
+            del model[key]
+        return model
+
+    @rule(number=st.integers(0, 1), key=KEYS, value=st.binary(max_size=2))
+    def set(self, number: int, key: bytes, value: bytes) -> None:
+        self.keyspace.databases[number].set(key, value)
+        self.live(number)[key] = (value, None)
+
+    @rule(number=st.integers(0, 1), key=KEYS, value=st.binary(max_size=2), wait=WHEN)
+    def put(self, number: int, key: bytes, value: bytes, wait: int) -> None:
+        self.keyspace.databases[number].put(key, value, self.time.now + wait)
+        self.live(number)[key] = (value, self.time.now + wait)
+
+    @rule(number=st.integers(0, 1), key=KEYS, value=st.binary(max_size=2))
+    def replace(self, number: int, key: bytes, value: bytes) -> None:
+        db, model = self.keyspace.databases[number], self.live(number)
+        db.peek(key)
+        db.replace(key, value)
+        model[key] = (value, model.get(key, (b"", None))[1])
+
+    @rule(number=st.integers(0, 1), key=KEYS)
+    def get(self, number: int, key: bytes) -> None:
+        found = self.live(number).get(key)
+        assert self.keyspace.databases[number].get(key) == (found and found[0])
+
+    @rule(number=st.integers(0, 1), key=KEYS)
+    def delete(self, number: int, key: bytes) -> None:
+        found = self.live(number).pop(key, None)
+        assert self.keyspace.databases[number].delete(key) is (found is not None)
+
+    @rule(source=st.integers(0, 1), other=st.integers(0, 1), key=KEYS, newkey=KEYS)
+    def move(self, source: int, other: int, key: bytes, newkey: bytes) -> None:
+        found = self.live(source).pop(key, None)
+        taken = self.keyspace.databases[source].take(key)
+        assert taken == found
+        if taken is not None:
+            self.keyspace.databases[other].put(newkey, *taken)
+            self.live(other)[newkey] = taken
+
+    @rule(number=st.integers(0, 1), key=KEYS, wait=WHEN)
+    def expire(self, number: int, key: bytes, wait: int) -> None:
+        db, model = self.keyspace.databases[number], self.live(number)
+        if key in db:
+            db.expire_at(key, self.time.now + wait)
+            model[key] = (model[key][0], self.time.now + wait)
+
+    @rule(number=st.integers(0, 1), key=KEYS)
+    def persist(self, number: int, key: bytes) -> None:
+        db, model = self.keyspace.databases[number], self.live(number)
+        if key in db:
+            assert db.persist(key) is (model[key][1] is not None)
+            model[key] = (model[key][0], None)
+
+    @rule(number=st.integers(0, 1))
+    def clear(self, number: int) -> None:
+        self.keyspace.databases[number].clear()
+        self.models[number].clear()
+
+    @rule()
+    def swap(self) -> None:
+        one, other = self.keyspace.databases
+        one.swap(other)
+        self.models.reverse()
+
+    @rule(number=st.integers(0, 1))
+    def random_key(self, number: int) -> None:
+        found = self.keyspace.databases[number].random_key()
+        assert found in self.live(number) if found is not None else not self.live(number)
+
+    @rule(wait=st.integers(0, 300))
+    def wait(self, wait: int) -> None:
+        self.time.now += wait
+
+    @rule()
+    def expire_due(self) -> None:
+        while self.keyspace.expire_due(0):
+            pass
+        while self.keyspace.graveyard.free_slice(0):
+            pass
+
+    @invariant()
+    def the_counters_are_right(self) -> None:
+        for number, db in enumerate(self.keyspace.databases):
+            model = self.live(number)
+            assert sorted(db.keys()) == sorted(model)
+            assert db.size == sum(map(len, db.shards)) >= len(model)
+            deadlines = [when for shard in db.deadlines.slots.values() for when in shard.values()]
+            assert (db.deadlines.count, db.deadlines.total) == (len(deadlines), sum(deadlines))
+            assert {key: db.deadline(key) for key in model} == {key: when for key, (_, when) in model.items()}
+
+
+TestModel = Model.TestCase

@@ -1,0 +1,57 @@
+"""The graveyard frees everything, bit by bit."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from typing import Any
+
+import pytest
+
+from respcache.store.lazyfree import HEAVY, Graveyard, is_heavy
+
+
+class Leaf:
+    """Something whose end can be seen."""
+
+
+def test_an_empty_graveyard_has_nothing_to_do() -> None:
+    assert not Graveyard()
+    assert not Graveyard().free_slice(0.001)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        list,
+        deque,
+        set,
+        lambda leaves: dict(enumerate(leaves)),
+        lambda leaves: [{at: [leaf]} for at, leaf in enumerate(leaves)],
+        lambda leaves: {0: {1: set(leaves)}},
+    ],
+)
+@pytest.mark.parametrize("count", [0, 1, HEAVY, 5000])
+def test_all_is_freed_in_slices(build: Any, count: int) -> None:
+    graveyard = Graveyard()
+    leaves = [Leaf() for _ in range(count)]
+    alive = weakref.WeakSet(leaves)
+    graveyard.bury(build(leaves))
+    leaves.clear()
+    slices = 1
+    while graveyard.free_slice(0):
+        slices += 1
+        assert slices < 100_000
+    assert not alive
+    assert not graveyard
+    if count > HEAVY:
+        assert slices > 1
+
+
+def test_what_is_heavy() -> None:
+    assert not is_heavy(b"x" * 10**6)
+    assert not is_heavy(7)
+    assert not is_heavy([b"x"] * HEAVY)
+    assert is_heavy([b"x"] * (HEAVY + 1))
+    assert is_heavy(set(range(HEAVY + 1)))
+    assert not is_heavy(Leaf())
