@@ -73,7 +73,7 @@ class Cron:
             received += client.net_input
             sent += client.net_output
             if timeout and now - client.seen > timeout and not client.paused:
-                client.connection.close()
+                client.connection.close(flush=False)
             elif client.connection.congested:
                 client.connection.check_output(now)
         stats.ops_rate.sample(now, stats.processed)

@@ -13,11 +13,10 @@ from respcache.features.latency import LatencyMonitor
 from respcache.features.pause import ClientPause
 from respcache.features.slowlog import SlowLog
 from respcache.features.stats import Stats
-from respcache.protocol.reply import RESP2, Resp, bulk
+from respcache.protocol.reply import CRLF, HEADERS, RESP2, Resp, bulk
 from respcache.registry import Flag
 from respcache.store.database import Database, Keyspace
 from respcache.table import Entry, Mode
-
 
 DAY = 86400.0
 """Seconds; no timer is set further ahead, since event loops differ in what they take."""
@@ -143,8 +142,11 @@ class Client:
         self.net_output = 0  # bytes of replies
 
     def bulk(self, value: bytes | bytearray) -> bytes:
-        """A bulk string in the reply of a brief command that tells stored data, which may be big."""
-        if len(value) >= BIG:
+        """A bulk string of stored data, for brief commands: it may be big, and nobody else looks at its size."""
+        size = len(value)
+        if size < 1024:
+            return HEADERS[size] + value + CRLF
+        if size >= BIG:
             self.connection.relieve()
         return bulk(value)
 

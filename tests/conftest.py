@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+import respcache.commands  # noqa: F401 - fills the registry
+from respcache.registry import REGISTRY
 from tests.servers import (
     HAVE_ORACLE,
     Server,
@@ -147,6 +149,7 @@ def oracle_knows(test: pytest.Item) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "since(version): only for servers of at least this version")
+    config.addinivalue_line("markers", "needs(*commands): left out on respcache until it has them")
     config.addinivalue_line("markers", "protocol(*versions): only these versions of RESP, of 2 and 3")
 
 
@@ -157,12 +160,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = {
-        item for item in items if "pair" in getattr(item, "fixturenames", ()) and not oracle_knows(item)
-    }
+    left_out = {item for item in items if not _possible(item)}
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
+
+
+def _possible(item: pytest.Item) -> bool:
+    """Whether the servers of a test have what it is about."""
+    fixtures = getattr(item, "fixturenames", ())
+    if "pair" in fixtures and not oracle_knows(item):
+        return False
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if parameters.get("target", ("respcache",))[0] != "respcache":
+        return True
+    needed = [name for mark in item.iter_markers("needs") for name in mark.args]
+    if "wrong" in fixtures:
+        needed.append("rpush")
+    return all(REGISTRY.find(name) is not None for name in needed)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

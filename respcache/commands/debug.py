@@ -91,8 +91,10 @@ def _change_repl_id(c: Client) -> bytes:
     return OK
 
 
-def _object(c: Client, key: bytes, *_fast: bytes) -> bytes:
-    """The serialized length is not computed, as for OBJECT key FAST."""
+def _object(c: Client, key: bytes, *fast: bytes) -> bytes:
+    """The serialized length is not computed, whether or not FAST asks to leave it out."""
+    if fast and fast[0].lower() != b"fast":
+        raise LookupError
     value = c.db.peek(key)
     if value is None:
         raise NO_SUCH_KEY
@@ -119,7 +121,9 @@ def _quicklist_packed_threshold(_c: Client, size: bytes) -> bytes:
     return OK
 
 
-def _reply_buffer(_c: Client, what: bytes, _value: bytes) -> bytes:
+def _reply_buffer(_c: Client, what: bytes, value: bytes) -> bytes:
+    if what.lower() == b"peak-reset-time" and value.lower() not in (b"never", b"reset"):
+        parse_integer(value)
     if what.lower() not in (b"peak-reset-time", b"resizing"):
         raise LookupError
     return OK

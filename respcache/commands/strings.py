@@ -65,10 +65,10 @@ def get(c: Client, key: bytes) -> bytes:
     """The string value of a key. O(1). Since 1.0.0."""
     value = c.db.get(key)
     if type(value) is bytes:
-        return bulk(value)
+        return c.bulk(value)
     if value is None:
         return c.resp.null
-    return bulk(value if type(value) is bytearray else string(value))
+    return c.bulk(value if type(value) is bytearray else string(value))
 
 
 @command(
@@ -336,7 +336,7 @@ def getex(c: Client, key: bytes, *options: bytes) -> bytes:
             c.db.expire_at(key, when)
     elif persists:
         c.db.persist(key)
-    return bulk(value)
+    return c.bulk(value)
 
 
 @command(WRITE | DENYOOM | FAST | BRIEF, group="string", keys=key("RW INSERT"), syntax="key:key value")

@@ -36,7 +36,9 @@ class SlowLog:
         """Keeps the newest entries up to a new length."""
         self.entries = deque(list(self.entries)[:length], maxlen=length)
 
-    def add(self, unix_seconds: int, microseconds: int, argv: Sequence[bytes], peer: bytes, name: bytes) -> None:
+    def add(
+        self, unix_seconds: int, microseconds: int, argv: Sequence[bytes], peer: bytes, name: bytes
+    ) -> None:
         """Adds an entry; the oldest one goes if the log is full."""
         words = [_cut(word) for word in argv[:MAX_ARGUMENTS]]
         if len(argv) > MAX_ARGUMENTS:

@@ -74,3 +74,10 @@ def connect(target: tuple[SharedServer, int]) -> Iterator[Connect]:
 def c(connect: Connect) -> Wire:
     """A fresh connection."""
     return connect()
+
+
+@pytest.fixture
+def wrong(c: Wire) -> str:
+    """A key that holds a list, for commands that want something else."""
+    assert c("RPUSH", "list", "a") == 1
+    return "list"

@@ -9,7 +9,6 @@ import pytest
 from tests.servers import HAVE_ORACLE, Server, start_redis, start_respcache
 from tests.wire import OK, SYNTAX_ERROR, Error, Pair, Wire, arity_error, pairs
 
-
 UNKNOWN = Error("ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'")
 
 

@@ -122,6 +122,7 @@ def test_infinite_sums(c: Wire) -> None:
     assert c("GET", "k") == b"1.1e4932"
 
 
+@pytest.mark.needs("rpush")
 def test_wrong_type(c: Wire) -> None:
     c("RPUSH", "list", "a")
     for command in ("INCR list", "DECR list", "INCRBY list 1", "DECRBY list 1", "INCRBYFLOAT list 1"):

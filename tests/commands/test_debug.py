@@ -11,6 +11,7 @@ import pytest
 from tests.commands.conftest import Connect
 from tests.servers import HAVE_ORACLE, Server, start_redis, start_respcache
 from tests.wire import (
+    NOT_AN_INTEGER,
     NULL,
     NULL_BULK,
     OK,
@@ -205,6 +206,10 @@ def test_tuning_is_accepted(c: Wire, words: tuple[str | int, ...]) -> None:
     assert c("DEBUG", *words) == OK
 
 
+def test_tuning_wants_a_number(c: Wire) -> None:
+    assert c("DEBUG", "REPLYBUFFER", "PEAK-RESET-TIME", "x") == NOT_AN_INTEGER
+
+
 @pytest.mark.since("7.4")
 @pytest.mark.parametrize("name", ["DICT-RESIZING", "CLIENT-ENFORCE-REPLY-LIST"])
 def test_newer_tuning_is_accepted(c: Wire, name: str) -> None:
@@ -228,6 +233,7 @@ def test_newer_tuning_is_accepted(c: Wire, name: str) -> None:
         ("CHANGE-REPL-ID", "x"),
         ("QUICKLIST-PACKED-THRESHOLD",),
         ("REPLYBUFFER", "foo", 1),
+        ("OBJECT", "k", "slow"),
         ("jmap",),
         ("x" * 200,),
     ],

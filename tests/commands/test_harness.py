@@ -149,6 +149,7 @@ def test_pipeline(c: Wire) -> None:
     assert c.pipeline([("SET", "n", 1), ("INCR", "n"), ("GET", "n")]) == [OK, 2, b"2"]
 
 
+@pytest.mark.needs("subscribe")
 def test_messages(c: Wire, connect: Connect) -> None:
     assert c("SUBSCRIBE", "news") == c.as_push([b"subscribe", b"news", 1])
     assert c.quiet()
@@ -161,6 +162,7 @@ def test_the_server_closes(c: Wire) -> None:
     assert c.closed()
 
 
+@pytest.mark.needs("acl", "blpop")
 def test_a_reset_leaves_nothing(c: Wire, connect: Connect, target: tuple[SharedServer, int]) -> None:
     shared, _ = target
     pid = shared.server.pid

@@ -113,9 +113,28 @@ def test_all_documentation_is_that_of_the_oracle(pair: Pair) -> None:
     assert {name: ours[name] for name in common} == {name: oracle[name] for name in common}
 
 
+TO_COME = {
+    *(b"bitmap", b"cluster", b"geo", b"hash", b"hyperloglog", b"list", b"pubsub", b"scripting", b"sentinel"),
+    *(b"set", b"sorted-set", b"stream", b"transactions"),
+}
+"""The families that are still to be written."""
+
+TO_COME_COMMANDS = {
+    *("acl", "bgrewriteaof", "bgsave", "client|caching", "client|tracking", "debug", "dump", "failover", "migrate"),
+    *("monitor", "psync", "replconf", "replicaof", "restore", "restore-asking", "save", "slaveof", "sort"),
+    *("sort_ro", "sync", "wait"),
+}
+
+
 def test_every_command_of_the_oracle_is_there(pair: Pair) -> None:
-    ours, oracle = (set(wire("COMMAND", "LIST")) for wire in pair)
-    assert oracle - ours == set()
+    ours, oracle = ({name.decode() for name in wire("COMMAND", "LIST")} for wire in pair)
+    groups = {name: dict(found)[b"group"] for name, found in docs_by_name(pair.oracle("COMMAND", "DOCS"))}
+    missing = {
+        name
+        for name in oracle - ours
+        if groups[name] not in TO_COME and not {name, name.split("|")[0]} & TO_COME_COMMANDS
+    }
+    assert missing == set()
 
 
 def test_info(c: Wire) -> None:
@@ -200,23 +219,23 @@ def test_list_refuses(c: Wire, arguments: str) -> None:
         ("mset a 1 b 2", "a b"),
         ("mset a 1 b", "a b"),
         ("object encoding a", "a"),
-        ("zunionstore d 2 a b weights 1 2", "d a b"),
-        ("eval script 2 a b c", "a b"),
-        ("eval script 0", ""),
-        ("eval script 2 a", ""),
-        ("eval script x a", ""),
-        ("xread count 2 streams a b 0 0", "a b"),
-        ("xread streams streams 0", "streams"),
-        ("sort a by store get store", "a"),
-        ("sort a store b store c", "a c"),
-        ("sort_ro a by w", "a"),
-        ("georadius a 1 2 3 m store b", "a b"),
-        ("georadius a 1 2 3 m store b storedist c", "a b c"),
-        ("migrate h p a 0 1 auth keys", "a"),
-        ("migrate h p  0 1 keys a b", "a b"),
-        ("blpop a b 0", "a b"),
-        ("lmpop 2 a b left", "a b"),
-        ("xgroup create a g 0", "a"),
+        pytest.param("zunionstore d 2 a b weights 1 2", "d a b", marks=pytest.mark.needs("zunionstore")),
+        pytest.param("eval script 2 a b c", "a b", marks=pytest.mark.needs("eval")),
+        pytest.param("eval script 0", "", marks=pytest.mark.needs("eval")),
+        pytest.param("eval script 2 a", "", marks=pytest.mark.needs("eval")),
+        pytest.param("eval script x a", "", marks=pytest.mark.needs("eval")),
+        pytest.param("xread count 2 streams a b 0 0", "a b", marks=pytest.mark.needs("xread")),
+        pytest.param("xread streams streams 0", "streams", marks=pytest.mark.needs("xread")),
+        pytest.param("sort a by store get store", "a", marks=pytest.mark.needs("sort")),
+        pytest.param("sort a store b store c", "a c", marks=pytest.mark.needs("sort")),
+        pytest.param("sort_ro a by w", "a", marks=pytest.mark.needs("sort_ro")),
+        pytest.param("georadius a 1 2 3 m store b", "a b", marks=pytest.mark.needs("georadius")),
+        pytest.param("georadius a 1 2 3 m store b storedist c", "a b c", marks=pytest.mark.needs("georadius")),
+        pytest.param("migrate h p a 0 1 auth keys", "a", marks=pytest.mark.needs("migrate")),
+        pytest.param("migrate h p  0 1 keys a b", "a b", marks=pytest.mark.needs("migrate")),
+        pytest.param("blpop a b 0", "a b", marks=pytest.mark.needs("blpop")),
+        pytest.param("lmpop 2 a b left", "a b", marks=pytest.mark.needs("lmpop")),
+        pytest.param("xgroup create a g 0", "a", marks=pytest.mark.needs("xgroup")),
     ],
 )
 def test_getkeys(c: Wire, request_: str, keys: str) -> None:
@@ -229,12 +248,12 @@ def test_getkeys(c: Wire, request_: str, keys: str) -> None:
         ("get a", {"a": "RO access"}),
         ("set a 1", {"a": "OW update"}),
         ("set a 1 GET", {"a": "RW access update"}),
-        ("bitfield a get u8 0", {"a": "RO access"}),
-        ("bitfield a set u8 0 1", {"a": "RW access update"}),
-        ("lmove a b left right", {"a": "RW access delete", "b": "RW insert"}),
+        pytest.param("bitfield a get u8 0", {"a": "RO access"}, marks=pytest.mark.needs("bitfield")),
+        pytest.param("bitfield a set u8 0 1", {"a": "RW access update"}, marks=pytest.mark.needs("bitfield")),
+        pytest.param("lmove a b left right", {"a": "RW access delete", "b": "RW insert"}, marks=pytest.mark.needs("lmove")),
         ("exists a b", {"a": "RO", "b": "RO"}),
-        ("sort a store b", {"a": "RO access", "b": "OW update"}),
-        ("pfcount a", {"a": "RW access"}),
+        pytest.param("sort a store b", {"a": "RO access", "b": "OW update"}, marks=pytest.mark.needs("sort")),
+        pytest.param("pfcount a", {"a": "RW access"}, marks=pytest.mark.needs("pfcount")),
     ],
 )
 def test_getkeysandflags(c: Wire, request_: str, expected: dict[str, str]) -> None:
@@ -250,12 +269,12 @@ def test_getkeysandflags(c: Wire, request_: str, expected: dict[str, str]) -> No
         ("config nothing a", "Invalid command specified"),
         ("config|get a", "Invalid command specified"),
         ("config get a", "The command has no key arguments"),
-        ("publish channel message", "The command has no key arguments"),
-        ("spublish channel message", "The command has no key arguments"),
+        pytest.param("publish channel message", "The command has no key arguments", marks=pytest.mark.needs("publish")),
+        pytest.param("spublish channel message", "The command has no key arguments", marks=pytest.mark.needs("spublish")),
         ("get a b", "Invalid number of arguments specified for command"),
-        ("zunionstore d 0 a", "Invalid arguments specified for command"),
-        ("zunionstore d 5 a b", "Invalid arguments specified for command"),
-        ("xread count 2 stream a 0", "Invalid arguments specified for command"),
+        pytest.param("zunionstore d 0 a", "Invalid arguments specified for command", marks=pytest.mark.needs("zunionstore")),
+        pytest.param("zunionstore d 5 a b", "Invalid arguments specified for command", marks=pytest.mark.needs("zunionstore")),
+        pytest.param("xread count 2 stream a 0", "Invalid arguments specified for command", marks=pytest.mark.needs("xread")),
     ],
 )
 @pytest.mark.parametrize("subcommand", ["GETKEYS", "GETKEYSANDFLAGS"])

@@ -79,6 +79,7 @@ def test_errors(c: Wire) -> None:
     assert c("LCS", "a") == arity_error("lcs")
 
 
+@pytest.mark.needs("rpush")
 def test_other_types(c: Wire) -> None:
     c("RPUSH", "list", "a")
     for words in (("a", "list"), ("list", "a"), ("list", "nothing"), ("list", "a", "FOO")):

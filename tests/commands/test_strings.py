@@ -17,13 +17,6 @@ def invalid_expire(name: str) -> Error:
     return Error(f"ERR invalid expire time in '{name}' command")
 
 
-@pytest.fixture
-def wrong(c: Wire) -> str:
-    """A key that holds a list."""
-    assert c("RPUSH", "list", "a") == 1
-    return "list"
-
-
 # GET, MGET, STRLEN, GETRANGE
 
 

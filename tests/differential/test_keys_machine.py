@@ -41,6 +41,9 @@ INDEXES = st.one_of(
 
 CONDITIONS = options(("NX",), ("xx",), ("GT",), ("lt",), ("FOO",), most=3)
 
+# GT and LT only in vain: whether a relative time is later than the one before is a matter of milliseconds.
+RELATIVE_CONDITIONS = options(("NX",), ("xx",), ("NX", "GT"), ("GT", "lt"), ("FOO",))
+
 SEVERAL = several(KEYS)
 
 BASE: Table = [
@@ -72,8 +75,8 @@ NAMES: Table = [
 ]
 
 TIMES: Table = [
-    command("EXPIRE", KEYS, st.one_of(FAR_SECONDS, BAD_TIMES), CONDITIONS),
-    command("PEXPIRE", KEYS, st.one_of(FAR_MS, BAD_TIMES), CONDITIONS),
+    command("EXPIRE", KEYS, st.one_of(FAR_SECONDS, BAD_TIMES), RELATIVE_CONDITIONS),
+    command("PEXPIRE", KEYS, st.one_of(FAR_MS, BAD_TIMES), RELATIVE_CONDITIONS),
     command("EXPIREAT", KEYS, st.one_of(UNIX_SECONDS, BAD_TIMES), CONDITIONS),
     command("PEXPIREAT", KEYS, st.one_of(UNIX_MS, BAD_TIMES), CONDITIONS),
     command("TTL", KEYS),
