@@ -37,6 +37,10 @@ PIECE = 16 * 1024
 it bounds the replies that are gathered before the output limits are looked at."""
 
 
+NIL = b"_\r\n"
+"""Fed to hiredis behind a piece, it comes back as None if the piece was complete, and as anything else if not.
+(`has_data` does not tell: the elements of an array are consumed as they come.)"""
+
 GONE = Gone()
 
 
@@ -47,7 +51,7 @@ class _Malformed(Exception):
 class Connection(Peer):
     """One client's connection. Implements `respcache.state.Link`."""
 
-    __slots__ = ("_detour", "_feed", "_gets", "_has_data", "_held", "_limits", "_reader", "on_lost")
+    __slots__ = ("_detour", "_feed", "_gets", "_held", "_limits", "_reader", "on_lost")
 
     def __init__(
         self, server: ServerState, limits: Limits, unix: bool, on_lost: Callable[[Connection], None]
@@ -136,7 +140,6 @@ class Connection(Peer):
         reader = hiredis.Reader()
         self._feed = reader.feed
         self._gets = reader.gets
-        self._has_data = reader.has_data
 
     def _run_pieces(self, data: bytes) -> None:
         """Runs a long input in pieces, each of which ends where a request seems to begin."""
@@ -168,7 +171,7 @@ class Connection(Peer):
         argv: list[bytes] = []
         opened = argv  # the first request of that run
         done = before = 0  # requests run; those of them that were before that run
-        torn = False
+        fresh = torn = False
         since = monotonic()
         try:
             self._feed(data)
@@ -194,6 +197,7 @@ class Connection(Peer):
                     run = None if entry.lone else entry
                     opened = argv
                     before = done
+                    fresh = True
                 try:
                     words = len(argv)
                     if words == 2:
@@ -218,7 +222,8 @@ class Connection(Peer):
                     push(reply)
                     before += not ran
                 done += 1
-            torn = self._has_data()
+            self._feed(NIL)
+            torn = gets() is not None
         except (hiredis.ProtocolError, _Malformed, IndexError, TypeError, MemoryError):
             torn = True  # or malformed: the careful way finds out which error it is
         except Pause as pause:

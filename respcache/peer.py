@@ -132,6 +132,7 @@ class Peer(asyncio.Protocol):
         if not flush:
             self.write = nowhere
             self._transport.abort()
+            self._transport = None
         elif self.out is None:
             self._transport.close()
 

@@ -30,7 +30,7 @@ def increment(c: Client, key: bytes, by: int) -> bytes:
     value += by
     if not INT64_MIN <= value <= INT64_MAX:
         raise OVERFLOW
-    c.db.replace(key, value)
+    c.db.update(key, value)
     return integer(value)
 
 

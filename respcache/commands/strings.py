@@ -22,7 +22,7 @@ from respcache.protocol.errors import (
     invalid_expire,
     wrong_arity,
 )
-from respcache.protocol.reply import EMPTY_BULK, OK, ONE, ZERO, array, bulk, integer
+from respcache.protocol.reply import CRLF, EMPTY_BULK, HEADERS, OK, ONE, ZERO, array, bulk, integer
 from respcache.registry import BRIEF, DENYOOM, FAST, READONLY, WRITE, command
 from respcache.state import Client
 
@@ -166,10 +166,15 @@ def _deadline(c: Client, unit: bytes, amount: bytes, name: str) -> int:
 )
 def set_(c: Client, key: bytes, value: bytes, *options: bytes) -> bytes:
     """Sets the string value of a key, whatever it held. O(1). Since 1.0.0."""
-    if options:
-        return _set_with(c, key, value, options)
-    c.db.set(key, value)
-    return OK
+    if not options:
+        c.db.set(key, value)
+        return OK
+    if len(options) == 2:  # EX seconds, nearly always
+        unit = options[0].upper()
+        if unit in _UNITS:
+            c.db.put(key, value, _deadline(c, unit, options[1], "set"))
+            return OK
+    return _set_with(c, key, value, options)
 
 
 def _set_with(c: Client, key: bytes, value: bytes, options: Sequence[bytes]) -> bytes:

@@ -23,12 +23,12 @@ HEADERS = tuple(b"$%d\r\n" % size for size in range(1024))
 """The headers of short bulk strings: adding up three pieces is faster than formatting (74 ns to 94)."""
 
 
-def bulk(value: bytes) -> bytes:
+def bulk(value: bytes | bytearray) -> bytes:
     """A bulk string."""
     size = len(value)
     if size < 1024:
         return HEADERS[size] + value + CRLF
-    return b"$%d\r\n%b\r\n" % (size, value)
+    return b"".join((b"$%d\r\n" % size, value, CRLF))
 
 
 def text(value: str) -> bytes:

@@ -33,6 +33,7 @@ class Database:
 
     __slots__ = (
         "_census",
+        "_peeked",
         "accesses",
         "clock",
         "deadlines",
@@ -64,6 +65,7 @@ class Database:
         self.misses = 0
         self.accesses: AccessTimes | None = None
         """When keys were last used; None until somebody asks, see `respcache.store.access`."""
+        self._peeked = _NO_SHARDS[0]  # the shard that `peek` looked into last
         self._census = (0, 0)  # `dirty` and the size of the biggest shard when they were last looked at
 
     # Reading
@@ -87,7 +89,8 @@ class Database:
     def peek(self, key: bytes) -> Value | None:
         """The value for a command that is going to change it, or that only asks about it; not counted."""
         slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
-        value = self.shards[slot].get(key)
+        shard = self._peeked = self.shards[slot]
+        value = shard.get(key)
         if value is not None and self.deadlines.count and self._expired(slot, key):
             return None
         return value
@@ -130,12 +133,31 @@ class Database:
 
     def put(self, key: bytes, value: Value, when: int | None) -> None:
         """Sets a value and its deadline, in milliseconds since the epoch or None, as one change."""
-        slot = hash_slot(key)
-        if key in self.shards[slot] and not (self.deadlines.count and self._expired(slot, key)):
-            self._remove(slot, key)
-        self.set(key, value)
+        slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
+        shard = self.shards[slot]
+        if key in shard and not (self.deadlines.count and self._expired(slot, key)):
+            old = shard[key]
+            if type(old) is not bytes and is_heavy(old):
+                self.graveyard.bury(old)
+        else:
+            if self.shards is _NO_SHARDS:
+                shard = self._open()[slot]
+            self.size += 1
+        shard[key] = value
+        self.dirty += 1
         if when is not None:
             self.deadlines.set(slot, key, when)
+        elif self.deadlines.count:
+            self.deadlines.drop(slot, key)
+
+    def update(self, key: bytes, value: Value) -> None:
+        """As `replace`, and faster, for the key that was looked for by the last `peek`."""
+        shard = self._peeked
+        if key not in shard:
+            self.set(key, value)
+            return
+        shard[key] = value
+        self.dirty += 1
 
     def touch(self, key: bytes) -> None:
         """Says that the value of a key was changed in place."""

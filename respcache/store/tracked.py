@@ -37,6 +37,16 @@ class TrackedDatabase(Database):
         super().replace(key, value)
         self._times().note(key)
 
+    def put(self, key: bytes, value: Value, when: int | None) -> None:
+        """Sets a value and its deadline, in milliseconds since the epoch or None, as one change."""
+        super().put(key, value, when)
+        self._times().note(key)
+
+    def update(self, key: bytes, value: Value) -> None:
+        """As `replace`, for the key that was looked for by the last `peek`."""
+        super().update(key, value)
+        self._times().note(key)
+
     def touch(self, key: bytes) -> None:
         """Says that the value of a key was changed in place."""
         super().touch(key)

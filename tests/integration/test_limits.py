@@ -104,16 +104,17 @@ def test_two_thousand_clients() -> None:
 
 
 def test_timeout() -> None:
-    with start_respcache("--timeout", 1) as server:
-        with Wire(server.port) as idle, Wire(server.port) as half, Wire(server.port) as busy:
-            half.raw(b"*2\r\n$4\r\nECHO\r\n$100\r\n")
-            since = time.monotonic()
-            while time.monotonic() - since < 3.2:
-                assert busy("PING") == PONG
-                time.sleep(0.05)
-            assert closes(idle, 0.1)
-            assert closes(half, 0.1)
+    with start_respcache("--timeout", 1) as server, Wire(server.port) as idle, Wire(server.port) as busy:
+        half = Wire(server.port)
+        half.raw(b"*2\r\n$4\r\nECHO\r\n$100\r\n")
+        since = time.monotonic()
+        while time.monotonic() - since < 3.2:
             assert busy("PING") == PONG
+            time.sleep(0.05)
+        assert closes(idle, 0.1)
+        assert closes(half, 0.1)
+        assert busy("PING") == PONG
+        half.close()
 
 
 def test_timeout_of_a_client_that_never_reads() -> None:
