@@ -171,7 +171,7 @@ class Connection(Peer):
         argv: list[bytes] = []
         opened = argv  # the first request of that run
         done = before = 0  # requests run; those of them that were before that run
-        fresh = torn = False
+        torn = False
         since = monotonic()
         try:
             self._feed(data)
@@ -197,7 +197,6 @@ class Connection(Peer):
                     run = None if entry.lone else entry
                     opened = argv
                     before = done
-                    fresh = True
                 try:
                     words = len(argv)
                     if words == 2:
@@ -235,8 +234,13 @@ class Connection(Peer):
             push(goodbye.reply)
             done += not self.closing  # if it was, this request did not run
             self.close()
-        if done > before:
-            since = self._record(last, done - before, since, opened)
+        if done > before and last is not None:
+            if last.lone:
+                since = self._record(last, done - before, since, opened)
+            else:  # the same without the call
+                now = monotonic()
+                last.stats.record(done - before, now - since)
+                since = now
         client.seen = since
         if entry is not None:
             client.last = entry
