@@ -65,7 +65,8 @@ def get(c: Client, key: bytes) -> bytes:
     """The string value of a key. O(1). Since 1.0.0."""
     value = c.db.get(key)
     if type(value) is bytes:
-        return c.bulk(value)
+        size = len(value)
+        return HEADERS[size] + value + CRLF if size < 1024 else c.bulk(value)
     if value is None:
         return c.resp.null
     return c.bulk(value if type(value) is bytearray else string(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ class Socket:
 class Peers:
     """A server that listens to nobody, and connections to it."""
 
-    def __init__(self, **directives: object) -> None:
+    def __init__(self, **directives: Any) -> None:
         self.server = Server(port=0, **directives)
         self.state = self.server.state
         self.state.loop = asyncio.new_event_loop()
@@ -100,7 +101,8 @@ ANSWER = (
     b"+OK\r\n"
     + b"$11\r\na\r\n*1\r\n+b=c\r\n" * 2
     + b"$7\r\nin line\r\n$0\r\n\r\n-ERR unknown command 'NOSUCH', with args beginning with: 'a' \r\n"
-    b"-ERR wrong number of arguments for 'get' command\r\n$-1\r\n$1\r\nx\r\n+PONG\r\n$5\r\n\n=txt\r\n+PONG\r\n"
+    b"-ERR wrong number of arguments for 'get' command\r\n$-1\r\n$1\r\nx\r\n+PONG\r\n$5\r\n\n=txt\r\n"
+    b"+PONG\r\n"
 )
 
 
