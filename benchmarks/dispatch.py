@@ -2,9 +2,8 @@
 
     python -m benchmarks.dispatch [--json]
 
-A connection is built on a transport that throws its output away and is fed the same requests again and again. What
-the loop and the kernel add is not in these figures; what the project can change is.
-"""
+A connection is built on a transport that throws its output away and is fed the same requests again and again.
+What the loop and the kernel add is not in these figures; what the project can change is. """
 
 from __future__ import annotations
 
@@ -53,7 +52,9 @@ COMMANDS: dict[str, Callable[[int], bytes]] = {
 
 def measure(connection: Connection, make: Callable[[int], bytes], pipeline: int, seconds: float) -> float:
     """Nanoseconds per command, the best of several tries that take so many seconds together."""
-    batches = [b"".join(make(n * pipeline + i) for i in range(pipeline)) for n in range(max(1, 1024 // pipeline))]
+    batches = [
+        b"".join(make(n * pipeline + i) for i in range(pipeline)) for n in range(max(1, 1024 // pipeline))
+    ]
     receive = connection.data_received
     best = float("inf")
     end = time.perf_counter() + seconds
@@ -79,7 +80,9 @@ async def run(pipelines: list[int], seconds: float) -> dict[str, dict[int, float
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pipeline", default="1,16,64")
     parser.add_argument("--seconds", type=float, default=0.5, help="per figure")
     parser.add_argument("--json", action="store_true")

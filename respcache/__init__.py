@@ -1,10 +1,10 @@
 """respcache: the Redis you can pip install.
 
-    async with respcache.Server(port=0) as server:   # in your event loop
-        ...
+async with respcache.Server(port=0) as server:   # in your event loop
+    ...
 
-    server = respcache.start(port=0)                 # in a thread, for code that has no loop
-    server.stop()
+server = respcache.start(port=0)                 # in a thread, for code that has no loop
+server.stop()
 """
 
 from __future__ import annotations

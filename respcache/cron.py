@@ -117,4 +117,3 @@ class Cron:
         if middle > 10:
             gc.collect(1)
             gc.freeze()
-

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from respcache.features.blocking import Disconnect, Pause
 from respcache.features.stats import CommandStats, Stats
 from respcache.protocol.errors import NOAUTH, wrong_arity
-from respcache.registry import MAY_REPLICATE, NO_AUTH, WRITE, BRIEF, Command, Handler, Registry
+from respcache.registry import BRIEF, MAY_REPLICATE, NO_AUTH, WRITE, Command, Handler, Registry
 from respcache.state import Client
 from respcache.table import Entry, Mode
 

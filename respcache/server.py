@@ -10,10 +10,10 @@ import platform
 import secrets
 import socket
 import stat
-import sys
 from typing import Any
+from urllib.parse import quote
 
-import respcache.commands  # fills the registry
+import respcache.commands  # noqa: F401 - fills the registry
 from respcache.clock import Clock
 from respcache.config import Config
 from respcache.connection import Connection
@@ -34,12 +34,14 @@ EXACT_BELOW = 0.01
 """Seconds: a slow log or latency threshold below this makes every call timed by itself."""
 
 PROTECTED = (
-    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
-    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
-    b"from external computers, set a password with the directive 'requirepass', or turn the mode off with "
-    b"'protected-mode no' if the network is trusted.\r\n"
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set "
+    b"for the default user. In this mode connections are only accepted from the loopback interface. If you "
+    b"want to connect from external computers, set a password with the directive 'requirepass', or turn the "
+    b"mode off with 'protected-mode no' if the network is trusted.\r\n"
 )
 """Sent to peers from elsewhere. Clients look at the code DENIED; the explanation is ours."""
+
+SHUTTING_DOWN = b"-ERR The server is shutting down\r\n"
 
 _LOOPBACK = (b"127.", b"[::1]:", b"[::ffff:127.")
 
@@ -50,9 +52,9 @@ class Server:
         async with respcache.Server(port=0) as server:
             client = redis.asyncio.Redis(port=server.port)
 
-    Directives of redis.conf are keyword arguments, with `_` for `-`: `Server(port=0, requirepass="secret")`. Port 0
-    takes a free one; unlike the command line, this binds to 127.0.0.1 unless told otherwise. A `config` that is
-    already complete may be given instead.
+    Directives of redis.conf are keyword arguments, with `_` for `-`: `Server(port=0, requirepass="secret")`.
+    Port 0 takes a free one; unlike the command line, this binds to 127.0.0.1 unless told otherwise. A
+    `config` that is already complete may be given instead.
 
     `own_process` is for a process that does nothing but serve: it lets the server run the garbage collector.
     """
@@ -77,9 +79,13 @@ class Server:
         self._own_process = own_process
         self._limits = Limits()
         self._connections: set[Connection] = set()
+        self._bound: list[socket.socket] = []  # of TCP, on their way to be listeners
         self._listeners: list[asyncio.Server] = []
+        self._unix_listener: asyncio.Server | None = None
+        self._opening: asyncio.Task[None] | None = None  # of new addresses, after CONFIG SET
         self._stopped: asyncio.Event | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._closing = False
         self._socket_path = ""
         self._follow_config()
 
@@ -92,25 +98,35 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where the server is, as redis-py's `from_url` takes it."""
-        if not self.state.port:
-            return f"unix://{self._socket_path}"
+        """Where the server is, as redis-py's `from_url` takes it, password included."""
         password = self.config.requirepass
-        return f"redis://{':' + password + '@' if password else ''}127.0.0.1:{self.state.port}"
+        user = f":{quote(password, safe='')}@" if password else ""
+        if not self.state.port:
+            return f"unix://{user}{self._socket_path}"
+        hosts = [host.removeprefix("-") for host in self.config.bind]
+        host = "127.0.0.1" if {"*", "0.0.0.0", "127.0.0.1"} & {*hosts} else hosts[0].replace("::*", "::1")
+        return f"redis://{user}{f'[{host}]' if ':' in host else host}:{self.state.port}"
 
     async def start(self) -> None:
-        """Opens the sockets and starts to serve. Raises OSError if an address cannot be had."""
+        """Opens the sockets and starts to serve. Raises OSError if an address cannot be had.
+
+        A server that has stopped may be started again, and still has its data.
+        """
+        if self._stopped is not None and not self._stopped.is_set():
+            raise RuntimeError("the server runs already")
         self.state.loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
-        self._cron = Cron(self.state, self._own_process)
-        log.warning("respcache %s is starting, pid=%d", __version__, os.getpid())
+        log.info("respcache %s is starting, pid=%d", __version__, os.getpid())
+        self._closing = False
+        self._stopping = None
         try:
             await self._listen()
         except BaseException:
             self._close_listeners()
             raise
+        self._stopped = asyncio.Event()
+        self._cron = Cron(self.state, self._own_process)
         self._cron.start()
-        log.warning(
+        log.info(
             "Server initialized: respcache %s (speaks like Redis), port=%d, pid=%d, loop=%s, Python %s",
             __version__,
             self.state.port,
@@ -121,13 +137,21 @@ class Server:
         log.info("Ready to accept connections")
 
     async def stop(self) -> None:
-        """Stops serving and closes all connections. What was already replied is still sent."""
+        """Stops serving and closes all connections. What was already replied is still sent.
+
+        Returns when that is done, also if somebody else had begun to stop it.
+        """
         if self._stopped is None or self._stopped.is_set():
             return
+        if self._closing:
+            await self._stopped.wait()
+            return
+        self._closing = True
         self._close_listeners()
         self._cron.stop()
         for connection in list(self._connections):
             connection.close()
+        self.state.unpause()
         for _ in range(100):  # a peer that does not read is not waited for
             if not self._connections:
                 break
@@ -135,8 +159,8 @@ class Server:
         for connection in list(self._connections):
             connection.close(flush=False)
         await asyncio.sleep(0)
+        log.info("Bye bye")
         self._stopped.set()
-        log.warning("Bye bye")
 
     async def wait_stopped(self) -> None:
         """Returns when the server has stopped, by `stop` or by SHUTDOWN."""
@@ -152,66 +176,121 @@ class Server:
 
     def _shutdown_soon(self) -> None:
         if self._stopping is None:
-            log.warning("User requested shutdown...")
+            log.info("User requested shutdown...")
             self._stopping = self.state.loop.create_task(self.stop())
 
     # Sockets
 
     async def _listen(self) -> None:
-        loop, config, port = self.state.loop, self.config, self.config.port
-        if port or not config.unixsocket:
-            for host in config.bind:
-                optional = host.startswith("-")
-                host = host.removeprefix("-")
-                try:
-                    listener = await self._listen_tcp(host, port)
-                except OSError as error:
-                    if optional:
-                        continue
-                    raise OSError(error.errno, f"Could not create server TCP listening socket {host}:{port}: {_reason(error)}") from None
-                self._listeners.append(listener)
-                if not port:  # one free port for all addresses
-                    port = listener.sockets[0].getsockname()[1]
-            if not self._listeners:
-                raise OSError(f"None of the addresses of 'bind' is available: {' '.join(config.bind)}")
-            self.state.port = port
+        config = self.config
+        if config.port or not config.unixsocket:
+            self._bind(config.port)
+            await self._open(self._bound)
         if config.unixsocket:
-            await self._listen_unix(loop, config.unixsocket)
+            await self._listen_unix(os.path.abspath(config.unixsocket))
 
-    async def _listen_tcp(self, host: str, port: int) -> asyncio.Server:
+    def _bind(self, port: int) -> None:
+        """Listens on all addresses of `bind`; connections wait until `_open`. 0 takes a port free on the
+        first one.
+
+        Raises OSError, and then listens on none.
+        """
+        bound: list[socket.socket] = []
+        try:
+            for word in self.config.bind:
+                host = word.removeprefix("-")  # it may be missing
+                try:
+                    bound.append(self._bind_one(host, port))
+                except OSError as error:
+                    if host != word:
+                        continue
+                    what = f"Could not create server TCP listening socket {host}:{port}: {_reason(error)}"
+                    raise OSError(error.errno, what) from None
+                port = port or bound[0].getsockname()[1]
+            if not bound:
+                raise OSError(f"None of the addresses of 'bind' is available: {' '.join(self.config.bind)}")
+        except BaseException:
+            for made in bound:
+                made.close()
+            raise
+        self._bound = bound
+        self.state.port = port
+
+    def _bind_one(self, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         name = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
         made = socket.socket(family, socket.SOCK_STREAM)
         try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":  # elsewhere it would let two servers share a port
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.bind((name, port))
+            made.listen(self.config.tcp_backlog)
             made.setblocking(False)
-            backlog = self.config.tcp_backlog
-            return await self.state.loop.create_server(self._tcp_connection, sock=made, backlog=backlog)
         except BaseException:
             made.close()
             raise
+        return made
 
-    async def _listen_unix(self, loop: asyncio.AbstractEventLoop, path: str) -> None:
+    async def _open(self, bound: list[socket.socket]) -> None:
+        """Accepts connections on sockets that listen, unless they were closed meanwhile."""
+        while bound:
+            listener = await self.state.loop.create_server(
+                self._tcp_connection, sock=bound.pop(), backlog=self.config.tcp_backlog
+            )
+            if bound is not self._bound:
+                listener.close()
+                return
+            self._listeners.append(listener)
+
+    def _rebind(self, port: int) -> None:
+        """Listens elsewhere, after CONFIG SET; 0 ends TCP. Clients stay. Raises ValueError, and all is as
+        before."""
+        if self._closing or not self._listeners:
+            return
+        before = self.state.port
+        hosts = [listener.sockets[0].getsockname()[0] for listener in self._listeners]
+        self._close_tcp()
+        self.state.port = 0
+        if not port:
+            return
+        try:
+            self._bind(port)
+        except OSError as error:
+            log.warning("%s", error.strerror or error)
+            self._bound = [self._bind_one(host, before) for host in hosts]
+            self.state.port = before
+            raise ValueError("Unable to listen on this port. Check server logs.") from None
+        finally:
+            self._opening = self.state.loop.create_task(self._open(self._bound))
+
+    async def _listen_unix(self, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISSOCK(os.stat(path).st_mode):
                 os.unlink(path)
+        connect, backlog = self._unix_connection, self.config.tcp_backlog
         try:
-            listener = await loop.create_unix_server(self._unix_connection, path, backlog=self.config.tcp_backlog)
+            self._unix_listener = await self.state.loop.create_unix_server(connect, path, backlog=backlog)
         except OSError as error:
             raise OSError(error.errno, f"Failed opening Unix socket {path}: {_reason(error)}") from None
-        self._listeners.append(listener)
         self._socket_path = path
         if self.config.unixsocketperm:
             os.chmod(path, self.config.unixsocketperm)
 
-    def _close_listeners(self) -> None:
+    def _close_tcp(self) -> None:
         for listener in self._listeners:
             listener.close()
-        self._listeners.clear()
-        if self._socket_path:
+        for bound in self._bound:
+            bound.close()
+        self._listeners = []
+        self._bound = []
+
+    def _close_listeners(self) -> None:
+        self._close_tcp()
+        if self._unix_listener is not None:
+            self._unix_listener.close()
+            self._unix_listener = None
             with contextlib.suppress(OSError):
                 os.unlink(self._socket_path)
 
@@ -229,10 +308,13 @@ class Server:
         connection = client.connection
         assert isinstance(connection, Connection)
         self._connections.add(connection)
+        if self._closing:  # it was accepted while the sockets were being closed
+            return SHUTTING_DOWN
         if len(state.clients) >= config.maxclients:
             state.stats.rejected_connections += 1
             return MAX_CLIENTS.reply
-        if config.protected_mode and not config.requirepass and not client.unix and not client.peer.startswith(_LOOPBACK):
+        local = client.unix or client.peer.startswith(_LOOPBACK)
+        if config.protected_mode and not config.requirepass and not local:
             state.stats.rejected_connections += 1
             return PROTECTED
         state.stats.connections += 1
@@ -241,7 +323,10 @@ class Server:
             client.authenticated = False
             client.enter(self._dispatcher.unauthenticated)
         if not client.unix:
-            connection.keep_alive(config.tcp_keepalive)
+            with contextlib.suppress(
+                OSError
+            ):  # more seconds than the kernel takes, or the peer is gone already
+                connection.keep_alive(config.tcp_keepalive)
         return b""
 
     def _lost(self, connection: Connection) -> None:
@@ -260,6 +345,8 @@ class Server:
             ("slowlog-max-len",): self._set_slowlog_length,
             ("proto-max-bulk-len", "client-query-buffer-limit"): self._set_limits,
             ("client-output-buffer-limit",): self._set_output_limits,
+            ("port",): lambda: self._rebind(self.config.port),
+            ("bind",): lambda: self._rebind(self.config.port or self.state.port),
         }
         for names, follow in watch.items():
             follow()
@@ -288,4 +375,7 @@ class Server:
 
 
 def _reason(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)
+    """Without the address that asyncio adds to it."""
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)

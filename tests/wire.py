@@ -348,9 +348,7 @@ class Wire:
 
     def _map(self, size: bytes, deadline: float) -> Map:
         return Map(
-            tuple(
-                (self._value(deadline), self._value(deadline)) for _ in range(_length(size, null=False))
-            )
+            tuple((self._value(deadline), self._value(deadline)) for _ in range(_length(size, null=False)))
         )
 
     def _line(self, deadline: float) -> bytes:

@@ -120,7 +120,17 @@ TO_COME = {
 """The families that are still to be written."""
 
 TO_COME_COMMANDS = {
-    *("acl", "bgrewriteaof", "bgsave", "client|caching", "client|tracking", "debug", "dump", "failover", "migrate"),
+    *(
+        "acl",
+        "bgrewriteaof",
+        "bgsave",
+        "client|caching",
+        "client|tracking",
+        "debug",
+        "dump",
+        "failover",
+        "migrate",
+    ),
     *("monitor", "psync", "replconf", "replicaof", "restore", "restore-asking", "save", "slaveof", "sort"),
     *("sort_ro", "sync", "wait"),
 }
@@ -230,7 +240,9 @@ def test_list_refuses(c: Wire, arguments: str) -> None:
         pytest.param("sort a store b store c", "a c", marks=pytest.mark.needs("sort")),
         pytest.param("sort_ro a by w", "a", marks=pytest.mark.needs("sort_ro")),
         pytest.param("georadius a 1 2 3 m store b", "a b", marks=pytest.mark.needs("georadius")),
-        pytest.param("georadius a 1 2 3 m store b storedist c", "a b c", marks=pytest.mark.needs("georadius")),
+        pytest.param(
+            "georadius a 1 2 3 m store b storedist c", "a b c", marks=pytest.mark.needs("georadius")
+        ),
         pytest.param("migrate h p a 0 1 auth keys", "a", marks=pytest.mark.needs("migrate")),
         pytest.param("migrate h p  0 1 keys a b", "a b", marks=pytest.mark.needs("migrate")),
         pytest.param("blpop a b 0", "a b", marks=pytest.mark.needs("blpop")),
@@ -250,7 +262,11 @@ def test_getkeys(c: Wire, request_: str, keys: str) -> None:
         ("set a 1 GET", {"a": "RW access update"}),
         pytest.param("bitfield a get u8 0", {"a": "RO access"}, marks=pytest.mark.needs("bitfield")),
         pytest.param("bitfield a set u8 0 1", {"a": "RW access update"}, marks=pytest.mark.needs("bitfield")),
-        pytest.param("lmove a b left right", {"a": "RW access delete", "b": "RW insert"}, marks=pytest.mark.needs("lmove")),
+        pytest.param(
+            "lmove a b left right",
+            {"a": "RW access delete", "b": "RW insert"},
+            marks=pytest.mark.needs("lmove"),
+        ),
         ("exists a b", {"a": "RO", "b": "RO"}),
         pytest.param("sort a store b", {"a": "RO access", "b": "OW update"}, marks=pytest.mark.needs("sort")),
         pytest.param("pfcount a", {"a": "RW access"}, marks=pytest.mark.needs("pfcount")),
@@ -269,12 +285,30 @@ def test_getkeysandflags(c: Wire, request_: str, expected: dict[str, str]) -> No
         ("config nothing a", "Invalid command specified"),
         ("config|get a", "Invalid command specified"),
         ("config get a", "The command has no key arguments"),
-        pytest.param("publish channel message", "The command has no key arguments", marks=pytest.mark.needs("publish")),
-        pytest.param("spublish channel message", "The command has no key arguments", marks=pytest.mark.needs("spublish")),
+        pytest.param(
+            "publish channel message", "The command has no key arguments", marks=pytest.mark.needs("publish")
+        ),
+        pytest.param(
+            "spublish channel message",
+            "The command has no key arguments",
+            marks=pytest.mark.needs("spublish"),
+        ),
         ("get a b", "Invalid number of arguments specified for command"),
-        pytest.param("zunionstore d 0 a", "Invalid arguments specified for command", marks=pytest.mark.needs("zunionstore")),
-        pytest.param("zunionstore d 5 a b", "Invalid arguments specified for command", marks=pytest.mark.needs("zunionstore")),
-        pytest.param("xread count 2 stream a 0", "Invalid arguments specified for command", marks=pytest.mark.needs("xread")),
+        pytest.param(
+            "zunionstore d 0 a",
+            "Invalid arguments specified for command",
+            marks=pytest.mark.needs("zunionstore"),
+        ),
+        pytest.param(
+            "zunionstore d 5 a b",
+            "Invalid arguments specified for command",
+            marks=pytest.mark.needs("zunionstore"),
+        ),
+        pytest.param(
+            "xread count 2 stream a 0",
+            "Invalid arguments specified for command",
+            marks=pytest.mark.needs("xread"),
+        ),
     ],
 )
 @pytest.mark.parametrize("subcommand", ["GETKEYS", "GETKEYSANDFLAGS"])

@@ -140,10 +140,9 @@ def test_a_short_run(server: Server, name: str) -> None:
 
 def test_a_run_fails_at_an_error_reply(server: Server) -> None:
     with server.connect() as connection:
-        exchange(connection, encode(b"DEL", b"mylist"), 1)
-        exchange(connection, encode(b"SET", b"mylist", b"a string"), 1)
-    with pytest.raises(LoadError, match="WRONGTYPE"):
-        run(server.port, server.pid, TESTS["lpush"], count=10, clients=1)
+        exchange(connection, encode(b"SET", b"counter:000000000000", b"a string"), 1)
+    with pytest.raises(LoadError, match="not an integer"):
+        run(server.port, server.pid, TESTS["incr"], count=10, clients=1, keys=1)
 
 
 def test_a_run_fails_when_replies_are_missing(server: Server) -> None:

@@ -212,7 +212,7 @@ INLINE: list[tuple[bytes, list[bytes] | None]] = [
     (b'""', [b""]),
     (b"'' \"\"", [b"", b""]),
     (b'"a b"', [b"a b"]),
-    (b"\"a'b\"", [b"a'b"]),
+    (b'"a\'b"', [b"a'b"]),
     (b"'a\"b'", [b'a"b']),
     (rb'"\n\r\t\b\a\\\""', [b'\n\r\t\b\a\\"']),
     (rb'"\x41\xfF\x0g\xg0\q\x"', [b"A\xffx0gxg0qx"]),
