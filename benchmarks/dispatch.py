@@ -3,7 +3,7 @@
     python -m benchmarks.dispatch [--json]
 
 A connection is built on a transport that throws its output away and is fed the same requests again and again.
-What the loop and the kernel add is not in these figures; what the project can change is. """
+What the loop and the kernel add is not in these figures; what the project can change is."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class _Sink(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("127.0.0.1", 1) if name.endswith("name") else default

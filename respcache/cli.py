@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import platform
 import signal
@@ -15,6 +14,9 @@ from respcache import log
 from respcache.config import Arguments, Config, ConfigError, parse_args
 from respcache.directives import DIRECTIVES
 from respcache.version import REDIS_VERSION, __version__
+
+RESERVED_FILES = 32
+"""Open files beside those of the clients."""
 
 HELP = """\
 Usage: respcache [conf-file | -] [--directive value ...] [-]
@@ -94,6 +96,7 @@ def serve(config: Config, path: str | None = None) -> None:
     log.configure(config.loglevel, config.logfile)
     if config.pidfile or config.daemonize:
         _write_pid(config.pidfile or "/var/run/redis.pid")
+    _make_room(config)
     from respcache.loop import run
 
     try:
@@ -113,21 +116,22 @@ async def _serve(config: Config, path: str) -> None:
     server = Server(config=config, own_process=True)
     server.state.config_path = path
     await server.start()
+    config.on_change("loglevel", lambda: log.set_level(config.loglevel))
     loop = asyncio.get_running_loop()
-    stopping: list[asyncio.Task[None]] = []
+    received: set[signal.Signals] = set()
 
-    def stop(name: str) -> None:
-        if stopping:
+    def stop(number: signal.Signals) -> None:
+        if number == signal.SIGINT and received:
             log.logger.warning("You insist... exiting now.")
             os._exit(1)
-        log.logger.warning("Received %s scheduling shutdown...", name)
-        stopping.append(loop.create_task(server.stop()))
+        received.add(number)
+        log.logger.warning("Received %s scheduling shutdown...", number.name)
+        server.state.shutdown()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: the default handlers stay
-            loop.add_signal_handler(number, stop, signal.Signals(number).name)
+            loop.add_signal_handler(number, stop, number)
     await server.wait_stopped()
-    gc.unfreeze()
 
 
 def check_system() -> int:
@@ -136,19 +140,46 @@ def check_system() -> int:
 
     found = [
         ("uvloop is installed", loop_factory() is not None, "pip install uvloop: it takes a third less CPU"),
-        ("more than 10000 open files allowed", _open_files() >= 10032, "raise it with ulimit -n"),
+        ("more than 10000 open files allowed", _open_files()[1] >= 10032, "raise it with ulimit -Hn"),
     ]
     for what, good, hint in found:
         print(f"[{'OK' if good else 'WARNING'}] {what}" + ("" if good else f": {hint}"))
     return 0 if all(good for _, good, _ in found) else 1
 
 
-def _open_files() -> int:
+def _open_files() -> tuple[int, int]:
+    """How many files this process may open now, and how many it may allow itself to open."""
     try:
         import resource
     except ImportError:
-        return 1 << 20
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return 1 << 20, 1 << 20
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    endless = resource.RLIM_INFINITY
+    return (1 << 30 if soft == endless else soft), (1 << 30 if hard == endless else hard)
+
+
+def _make_room(config: Config) -> None:
+    """Lets the process open as many files as `maxclients` needs; if that is refused, lowers `maxclients`."""
+    needed = config.maxclients + RESERVED_FILES
+    now, most = _open_files()
+    if now >= needed:
+        return
+    import resource
+
+    allowed = min(needed, most)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    except (OSError, ValueError):  # macOS allows less than it says
+        allowed = now
+    if allowed < needed:
+        log.logger.warning(
+            "maxclients %d needs %d open files, and the system allows %d: it is %d now. See ulimit -n.",
+            config.maxclients,
+            needed,
+            allowed,
+            max(allowed - RESERVED_FILES, 1),
+        )
+        config.load({"maxclients": max(allowed - RESERVED_FILES, 1)})
 
 
 def _write_pid(path: str) -> None:

@@ -51,7 +51,7 @@ class _Malformed(Exception):
 class Connection(Peer):
     """One client's connection. Implements `respcache.state.Link`."""
 
-    __slots__ = ("_detour", "_feed", "_gets", "_held", "_limits", "_reader", "on_lost")
+    __slots__ = ("_detour", "_feed", "_gets", "_has_data", "_held", "_limits", "_reader", "on_lost")
 
     def __init__(
         self, server: ServerState, limits: Limits, unix: bool, on_lost: Callable[[Connection], None]
@@ -92,6 +92,8 @@ class Connection(Peer):
         self.client.net_input += len(data)
         if self._detour is not None:
             self._detour(data)
+        elif data.rfind(b"*") == 0:
+            self._run_one(data)
         elif data[0] != STAR:
             self._go_careful(data)
         elif len(data) <= PIECE:
@@ -140,6 +142,7 @@ class Connection(Peer):
         reader = hiredis.Reader()
         self._feed = reader.feed
         self._gets = reader.gets
+        self._has_data = reader.has_data
 
     def _run_pieces(self, data: bytes) -> None:
         """Runs a long input in pieces, each of which ends where a request seems to begin."""
@@ -154,6 +157,60 @@ class Connection(Peer):
                 self._detour(data[start:])
                 return
         self._run(data[start:])
+
+    def _run_one(self, data: bytes) -> None:
+        """Runs a piece that holds one request at most: as `_run`, without what only several need.
+
+        It is worth its lines: what runs once per piece runs with cold caches, right after a system call.
+        """
+        client = self.client
+        since = monotonic()
+        try:
+            if (PLUS in data and b"\n+" in data) or (EQUALS in data and b"\n=" in data):
+                raise _Malformed
+            self._feed(data)
+            argv = self._gets()
+            self._feed(NIL)
+            if self._gets() is not None or self._has_data():  # the peer may have sent a null of its own
+                raise _Malformed
+            entry = client.table[argv[0]]
+            for word in argv:
+                if type(word) is not bytes:
+                    raise _Malformed
+        except KeyError:
+            self._run(data)
+            return
+        except (hiredis.ProtocolError, _Malformed, IndexError, TypeError, MemoryError):
+            self._new_parser()
+            self._go_careful(data)
+            return
+        if entry.lone:
+            self._run(data)
+            return
+        ran = True
+        try:
+            words = len(argv)
+            if words == 2:
+                reply = entry.run(client, argv[1])
+            elif words == 3:
+                reply = entry.run(client, argv[1], argv[2])
+            else:
+                reply = entry.run(client, *argv[1:])
+        except Pause as pause:
+            self._held = argv if pause.retry else []
+            self._go_careful(data, 1)
+            return
+        except Exception as error:
+            ran, reply = failure(client, entry, argv, error)
+        now = monotonic()
+        if ran:
+            entry.stats.record(1, now - since)
+        client.seen = now
+        client.last = entry
+        client.net_output += len(reply)
+        self.write(reply)
+        if self.congested:
+            self.check_output(now)
 
     def _run(self, data: bytes) -> None:
         """Runs the requests of a piece. This loop is the server's hot path."""

@@ -10,6 +10,7 @@ import platform
 import secrets
 import socket
 import stat
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -190,10 +191,9 @@ class Server:
             await self._listen_unix(os.path.abspath(config.unixsocket))
 
     def _bind(self, port: int) -> None:
-        """Listens on all addresses of `bind`; connections wait until `_open`. 0 takes a port free on the
-        first one.
+        """Listens on all addresses of `bind`, or on none: OSError. Connections wait until `_open`.
 
-        Raises OSError, and then listens on none.
+        Port 0 takes one that is free on the first address.
         """
         bound: list[socket.socket] = []
         try:
@@ -237,7 +237,7 @@ class Server:
         """Accepts connections on sockets that listen, unless they were closed meanwhile."""
         while bound:
             listener = await self.state.loop.create_server(
-                self._tcp_connection, sock=bound.pop(), backlog=self.config.tcp_backlog
+                self._tcp_connection, sock=bound.pop(0), backlog=self.config.tcp_backlog
             )
             if bound is not self._bound:
                 listener.close()
@@ -245,12 +245,15 @@ class Server:
             self._listeners.append(listener)
 
     def _rebind(self, port: int) -> None:
-        """Listens elsewhere, after CONFIG SET; 0 ends TCP. Clients stay. Raises ValueError, and all is as
-        before."""
-        if self._closing or not self._listeners:
+        """Listens elsewhere after CONFIG SET, nowhere if `port` is 0. The clients stay.
+
+        Raises ValueError if it cannot, and then listens where it did before.
+        """
+        if self._stopped is None or self._closing:
             return
         before = self.state.port
-        hosts = [listener.sockets[0].getsockname()[0] for listener in self._listeners]
+        listening = [*self._bound, *(listener.sockets[0] for listener in self._listeners)]
+        hosts = [one.getsockname()[0] for one in listening]
         self._close_tcp()
         self.state.port = 0
         if not port:
@@ -281,10 +284,10 @@ class Server:
     def _close_tcp(self) -> None:
         for listener in self._listeners:
             listener.close()
-        for bound in self._bound:
-            bound.close()
+        while self._bound:
+            self._bound.pop().close()
         self._listeners = []
-        self._bound = []
+        self._bound = []  # which `_open` notices
 
     def _close_listeners(self) -> None:
         self._close_tcp()
@@ -323,9 +326,7 @@ class Server:
             client.authenticated = False
             client.enter(self._dispatcher.unauthenticated)
         if not client.unix:
-            with contextlib.suppress(
-                OSError
-            ):  # more seconds than the kernel takes, or the peer is gone already
+            with contextlib.suppress(OSError):  # too many seconds for the kernel, or the peer is gone
                 connection.keep_alive(config.tcp_keepalive)
         return b""
 
@@ -340,7 +341,7 @@ class Server:
 
     def _follow_config(self) -> None:
         """Keeps what is read often, and what is built from the configuration, in step with it."""
-        watch = {
+        watch: dict[tuple[str, ...], Callable[[], None]] = {
             ("slowlog-log-slower-than", "latency-monitor-threshold"): self._set_timing,
             ("slowlog-max-len",): self._set_slowlog_length,
             ("proto-max-bulk-len", "client-query-buffer-limit"): self._set_limits,

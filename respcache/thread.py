@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import threading
 from typing import Any
 
@@ -43,13 +44,11 @@ class ServerThread:
 
     def stop(self) -> None:
         """Stops the server and waits until it has. A second call does nothing."""
-        if self in _running:
+        with contextlib.suppress(ValueError):
             _running.remove(self)
-        if self._thread.is_alive() and self._loop is not None and self._server is not None:
-            try:
-                asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop)
-            except RuntimeError:
-                pass  # its loop has just ended by itself, after SHUTDOWN
+        if self._loop is not None and self._server is not None:
+            with contextlib.suppress(RuntimeError):  # its loop has ended by itself, after SHUTDOWN
+                self._loop.call_soon_threadsafe(self._server.state.shutdown)
         self._thread.join()
 
     def __enter__(self) -> ServerThread:
