@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 
 import hiredis
@@ -36,6 +37,10 @@ PIECE = 16 * 1024
 """Bytes handed to hiredis at once. It moves what is left of its buffer after each request, so less is faster; and
 it bounds the replies that are gathered before the output limits are looked at."""
 
+
+HUGE = re.compile(rb"\*\d{6}").search
+"""Finds the header of an array too long for a piece. hiredis reserves as many elements as a header promises, and
+then visits each of them: the twelve bytes of `*1000000000` would hold the loop for 1.5 s."""
 
 NIL = b"_\r\n"
 """Fed to hiredis behind a piece, it comes back as None if the piece was complete, and as anything else if not.
@@ -166,7 +171,7 @@ class Connection(Peer):
         client = self.client
         since = monotonic()
         try:
-            if (PLUS in data and b"\n+" in data) or (EQUALS in data and b"\n=" in data):
+            if HUGE(data) or (PLUS in data and b"\n+" in data) or (EQUALS in data and b"\n=" in data):
                 raise _Malformed
             self._feed(data)
             argv = self._gets()
@@ -214,7 +219,7 @@ class Connection(Peer):
 
     def _run(self, data: bytes) -> None:
         """Runs the requests of a piece. This loop is the server's hot path."""
-        if (PLUS in data and b"\n+" in data) or (EQUALS in data and b"\n=" in data):
+        if HUGE(data) or (PLUS in data and b"\n+" in data) or (EQUALS in data and b"\n=" in data):
             self._go_careful(data)  # hiredis would take a simple or a verbatim string for a bulk string
             return
         client = self.client
