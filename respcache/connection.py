@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable
 
 import hiredis
@@ -24,23 +23,19 @@ from respcache.execute import execute, failure
 from respcache.features.blocking import Disconnect, Pause
 from respcache.peer import Peer
 from respcache.protocol.errors import ProtocolError
+from respcache.protocol.guard import has_arrays, has_huge_count, has_strings
 from respcache.protocol.request import Limits, RequestReader
 from respcache.state import BIG, Client, ServerState
 from respcache.table import Entry, Gone
 
 log = logging.getLogger("respcache")
 
+CR = 13
 STAR = 42
-PLUS = 43
-EQUALS = 61
 PIECE = 16 * 1024
 """Bytes handed to hiredis at once. It moves what is left of its buffer after each request, so less is faster; and
 it bounds the replies that are gathered before the output limits are looked at."""
 
-
-HUGE = re.compile(rb"\*\d{6}").search
-"""Finds the header of an array too long for a piece. hiredis reserves as many elements as a header promises, and
-then visits each of them: the twelve bytes of `*1000000000` would hold the loop for 1.5 s."""
 
 NIL = b"_\r\n"
 """Fed to hiredis behind a piece, it comes back as None if the piece was complete, and as anything else if not.
@@ -171,7 +166,7 @@ class Connection(Peer):
         client = self.client
         since = monotonic()
         try:
-            if HUGE(data) or (PLUS in data and b"\n+" in data) or (EQUALS in data and b"\n=" in data):
+            if (data[2] != CR and has_huge_count(data)) or has_strings(data):
                 raise _Malformed
             self._feed(data)
             argv = self._gets()
@@ -205,22 +200,30 @@ class Connection(Peer):
             self._held = argv if pause.retry else []
             self._go_careful(data, 1)
             return
+        except Disconnect as goodbye:
+            reply = goodbye.reply
+            self.closing = True
         except Exception as error:
             ran, reply = failure(client, entry, argv, error)
         now = monotonic()
         if ran:
-            entry.stats.record(1, now - since)
+            seconds = now - since
+            entry.stats.record(1, seconds)
+            if seconds >= self.server.slow_after:
+                self.server.exceeded(client, entry, argv, seconds)
         client.seen = now
         client.last = entry
         client.net_output += len(reply)
         self.write(reply)
         if self.congested:
             self.check_output(now)
+        if self.closing:
+            self.close()
 
     def _run(self, data: bytes) -> None:
         """Runs the requests of a piece. This loop is the server's hot path."""
-        if HUGE(data) or (PLUS in data and b"\n+" in data) or (EQUALS in data and b"\n=" in data):
-            self._go_careful(data)  # hiredis would take a simple or a verbatim string for a bulk string
+        if has_huge_count(data) or has_strings(data) or has_arrays(data):
+            self._go_careful(data)
             return
         client = self.client
         gets = self._gets
@@ -255,6 +258,12 @@ class Connection(Peer):
                 if entry is not run:
                     if done > before:
                         since = self._record(last, done - before, since, opened)
+                    if (
+                        self._detour is not None
+                    ):  # the last request was RESET, and other limits hold from here on
+                        before = done
+                        torn = True
+                        break
                     last = entry
                     run = None if entry.lone else entry
                     opened = argv
@@ -283,8 +292,9 @@ class Connection(Peer):
                     push(reply)
                     before += not ran
                 done += 1
-            self._feed(NIL)
-            torn = gets() is not None
+            else:
+                self._feed(NIL)
+                torn = gets() is not None
         except (hiredis.ProtocolError, _Malformed, IndexError, TypeError, MemoryError):
             torn = True  # or malformed: the careful way finds out which error it is
         except Pause as pause:
@@ -296,13 +306,8 @@ class Connection(Peer):
             push(goodbye.reply)
             done += not self.closing  # if it was, this request did not run
             self.close()
-        if done > before and last is not None:
-            if last.lone:
-                since = self._record(last, done - before, since, opened)
-            else:  # the same without the call
-                now = monotonic()
-                last.stats.record(done - before, now - since)
-                since = now
+        if done > before:
+            since = self._record(last, done - before, since, opened)
         client.seen = since
         if entry is not None:
             client.last = entry
@@ -330,11 +335,10 @@ class Connection(Peer):
         if entry is not None:
             seconds = now - since
             entry.stats.record(calls, seconds)
-            if entry.lone:
-                if seconds >= self.server.slow_after:
-                    self.server.exceeded(self.client, entry, argv, seconds)
-                if self.out and len(self.out[-1]) >= BIG:
-                    self.relieve()
+            if seconds >= self.server.slow_after and calls == 1:
+                self.server.exceeded(self.client, entry, argv, seconds)
+            if entry.lone and self.out and len(self.out[-1]) >= BIG:
+                self.relieve()
         return now
 
     # The careful way
@@ -404,8 +408,13 @@ class Connection(Peer):
         except ProtocolError as error:
             self.server.stats.protocol_errors += 1
             self.server.stats.error("ERR")
-            log.debug("Protocol error (%s) from client: %s", error.text, client.peer.decode("latin-1"))
-            out.append(error.reply)
+            log.debug(
+                "Protocol error (%s) from client: %s",
+                error.text.decode("latin-1"),
+                client.peer.decode("latin-1"),
+            )
+            if not client.swallow():
+                out.append(error.reply)
             self.close()
         self.out = None
         client.seen = monotonic()
