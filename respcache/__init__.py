@@ -14,14 +14,21 @@ from typing import TYPE_CHECKING, Any
 from respcache.version import __version__
 
 if TYPE_CHECKING:
+    from respcache.clock import Clock
+    from respcache.config import ConfigError
     from respcache.server import Server
     from respcache.thread import ServerThread, start, stop
 
-__all__ = ["Server", "ServerThread", "__version__", "start", "stop"]
+__all__ = ["Clock", "ConfigError", "Server", "ServerThread", "__version__", "start", "stop"]
 
 
 def __getattr__(name: str) -> Any:
     """Imports the server with its first use: `import respcache.client` does without it."""
+    if name in ("Clock", "ConfigError"):
+        import respcache.clock
+        import respcache.config
+
+        return getattr(respcache.clock if name == "Clock" else respcache.config, name)
     if name == "Server":
         from respcache.server import Server
 
@@ -31,3 +38,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(respcache.thread, name)
     raise AttributeError(f"module 'respcache' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Names what is imported lazily too."""
+    return __all__
