@@ -9,11 +9,15 @@ import platform
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from respcache import log
 from respcache.config import Arguments, Config, ConfigError, parse_args
 from respcache.directives import DIRECTIVES
 from respcache.version import REDIS_VERSION, __version__
+
+if TYPE_CHECKING:  # its import takes time, which `--help` need not wait for
+    from respcache.server import Server
 
 RESERVED_FILES = 32
 """Open files beside those of the clients."""
@@ -84,39 +88,49 @@ def read_config(arguments: Arguments) -> Config:
     if arguments.stdin:
         config.load_text(sys.stdin.buffer.read(), "standard input")
     config.load_arguments(arguments.overrides)
-    config.check()
+    if not config.port and not config.unixsocket:
+        raise ConfigError("Configured to not listen anywhere, exiting.")
     return config
 
 
 def serve(config: Config, path: str | None = None) -> None:
-    """Runs a server in this process until a signal or SHUTDOWN. Raises OSError if it cannot start."""
-    path = os.path.abspath(path) if path else ""
+    """Runs a server in this process until a signal or SHUTDOWN.
+
+    Raises OSError and ConfigError if it cannot start.
+    """
+    from respcache.loop import run
+    from respcache.server import Server
+
+    server = Server(config=config, own_process=True)  # what it refuses is told before the terminal is gone
+    server.state.config_path = os.path.abspath(path) if path else ""
     if config.daemonize:
         _daemonize()
     log.configure(config.loglevel, config.logfile)
-    if config.pidfile or config.daemonize:
-        _write_pid(config.pidfile or "/var/run/redis.pid")
     _make_room(config)
-    from respcache.loop import run
-
     try:
-        run(_serve(config, path))
+        run(_serve(server, config))
     except OSError as error:
         log.logger.warning("%s", error.strerror or error)
         sys.exit(1)
-    finally:
-        if config.pidfile:
-            with contextlib.suppress(OSError):
-                os.unlink(config.pidfile)
 
 
-async def _serve(config: Config, path: str) -> None:
-    from respcache.server import Server
-
-    server = Server(config=config, own_process=True)
-    server.state.config_path = path
-    await server.start()
+async def _serve(server: Server, config: Config) -> None:
     config.on_change("loglevel", lambda: log.set_level(config.loglevel))
+    await server.start()
+    _follow_signals(server)
+    pid_file = config.pidfile or ("/var/run/redis.pid" if config.daemonize else "")
+    try:
+        if pid_file:
+            _write_pid(pid_file)
+        await server.wait_stopped()
+    finally:
+        if pid_file:
+            with contextlib.suppress(OSError):
+                os.unlink(pid_file)
+
+
+def _follow_signals(server: Server) -> None:
+    """SIGTERM and SIGINT end the server; the end of a terminal does not."""
     loop = asyncio.get_running_loop()
     received: set[signal.Signals] = set()
 
@@ -131,7 +145,8 @@ async def _serve(config: Config, path: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: the default handlers stay
             loop.add_signal_handler(number, stop, number)
-    await server.wait_stopped()
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def check_system() -> int:

@@ -347,8 +347,13 @@ class Connection(Peer):
         """Leaves the fast way with a piece of input whose first `done` requests have been run."""
         reader = RequestReader(self._limits)
         reader.feed(data)
-        for _ in range(done):
-            reader.next()
+        try:
+            for _ in range(done):
+                reader.next()
+        except ProtocolError as error:  # hiredis takes `$1\r\naxx+b\r\n`, blind to what stands for a CRLF
+            self.flush([self._refusal(error)])
+            self.close()
+            return
         reader.authenticated = self.client.authenticated
         self._reader = reader
         self._detour = self._careful if self._held is None else self._hold
@@ -360,10 +365,10 @@ class Connection(Peer):
         reader = self._reader
         assert reader is not None
         reader.feed(data)
-        self._drain(None, most=1)
+        done = self._drain(None, most=1)
         if self._detour != self._careful:
             return  # closed or paused
-        if self.client.authenticated and reader.between_requests:
+        if done and self.client.authenticated and reader.between_requests:
             rest = reader.take_rest()
             if not rest or rest[0] == STAR:
                 self._leave_careful()
@@ -379,8 +384,8 @@ class Connection(Peer):
         self._reader.feed(data)
         self._check_input(self._reader)
 
-    def _drain(self, argv: list[bytes] | None, most: int = 1 << 62) -> None:
-        """Runs a request, if one is given, and then up to `most` that the careful reader holds."""
+    def _drain(self, argv: list[bytes] | None, most: int = 1 << 62) -> int:
+        """Runs a request, if one is given, and then up to `most` that the careful reader holds. Tells how many."""
         reader, client = self._reader, self.client
         assert reader is not None
         out: list[bytes] = []
@@ -406,15 +411,7 @@ class Connection(Peer):
             out.append(last.reply)
             self.close()
         except ProtocolError as error:
-            self.server.stats.protocol_errors += 1
-            self.server.stats.error("ERR")
-            log.debug(
-                "Protocol error (%s) from client: %s",
-                error.text.decode("latin-1"),
-                client.peer.decode("latin-1"),
-            )
-            if not client.swallow():
-                out.append(error.reply)
+            out.append(self._refusal(error))
             self.close()
         self.out = None
         client.seen = monotonic()
@@ -424,6 +421,15 @@ class Connection(Peer):
                 self._leave_careful()
             else:
                 self._check_input(reader)
+        return done
+
+    def _refusal(self, error: ProtocolError) -> bytes:
+        """Counts a protocol error. Returns the last reply of the connection."""
+        self.server.stats.protocol_errors += 1
+        self.server.stats.error("ERR")
+        peer = self.client.peer.decode("latin-1")
+        log.debug("Protocol error (%s) from client: %s", error.text.decode("latin-1"), peer)
+        return b"" if self.client.swallow() else error.reply
 
     def _leave_careful(self) -> None:
         self._reader = None

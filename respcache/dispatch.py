@@ -7,8 +7,9 @@ arity first, because a wrong number of arguments is otherwise found by the call 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from respcache.config import ConfigError, Rename, encode
 from respcache.features.blocking import Disconnect, Pause
 from respcache.features.stats import CommandStats, Stats
 from respcache.protocol.errors import NOAUTH, wrong_arity
@@ -23,8 +24,9 @@ Layer = Callable[[Command, Handler], Handler]
 class Dispatcher:
     """All modes of a server, and the layers that are on."""
 
-    def __init__(self, registry: Registry, stats: Stats) -> None:
-        self.registry = registry
+    def __init__(self, registry: Registry, stats: Stats, renames: Iterable[Rename] = ()) -> None:
+        self.commands = renamed(registry, renames)
+        """By the names they have here, in lower case."""
         self.stats = stats
         self.exact_timing = False
         """Every call is timed by itself: the slow log or the latency monitor asks for less than runs can tell."""
@@ -71,7 +73,7 @@ class Dispatcher:
             layers.append(self._base[base])
         if base != mode.name:
             layers.append(silence)
-        for name, command in self.registry.commands.items():
+        for name, command in self.commands.items():
             entry = self._entry(mode.entries, name, command, layers)
             if command.subcommands:
                 home = mode.subcommands.setdefault(name, {})
@@ -92,6 +94,21 @@ class Dispatcher:
         entry.run = run
         entry.lone = lone
         return entry
+
+
+def renamed(registry: Registry, renames: Iterable[Rename]) -> dict[bytes, Command]:
+    """All commands by name, after some were given another one or none. Raises ConfigError."""
+    commands = dict(registry.commands)
+    for rename in renames:
+        old, new = encode(rename.old).lower(), encode(rename.new).lower()
+        if old not in commands:
+            raise ConfigError("No such command in rename-command", rename.line)
+        command = commands.pop(old)
+        if new in commands:
+            raise ConfigError("Target command name already exists", rename.line)
+        if new:
+            commands[new] = command
+    return commands
 
 
 def _check_arity(command: Command, arguments: int) -> None:

@@ -79,7 +79,11 @@ def find(client: Client, argv: list[bytes]) -> tuple[Entry, int]:
 
 
 def failure(client: Client, entry: Entry, argv: list[bytes], error: Exception) -> tuple[bool, bytes]:
-    """What to make of an exception of an entry: whether the call counts as one that ran, and the reply."""
+    """What to make of an exception of an entry: whether the call counts as one that ran, and the reply.
+
+    Most errors are constants. Python adds to the traceback of an exception each time that it is raised, and so would
+    keep all frames of all failed calls with their arguments for ever: here they are let go.
+    """
     command = entry.command
     if isinstance(error, TypeError) and not command.accepts(len(argv)):
         error = wrong_arity(command.name)
@@ -90,5 +94,6 @@ def failure(client: Client, entry: Entry, argv: list[bytes], error: Exception) -
         if not isinstance(error, ReplyError):
             log.error("%s failed: %r", command.name, error, exc_info=error)
             error = INTERNAL_ERROR
+    error.__traceback__ = error.__context__ = None
     client.server.stats.error(error.code)
     return not isinstance(error, Rejection), b"" if client.swallow() else error.reply

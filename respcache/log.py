@@ -70,7 +70,8 @@ def set_level(loglevel: str) -> None:
 def configure(loglevel: str = "notice", logfile: str = "", role: Callable[[], str] = _master) -> None:
     """Send our log to `logfile` (stdout if empty), and nowhere else. OSError if it cannot be opened.
 
-    A file that was moved away by log rotation is opened anew. A second call replaces the first one's handler.
+    That of asyncio goes there too: it tells of exceptions in callbacks and of tasks that failed. A file that was
+    moved away by log rotation is opened anew. A second call replaces the first one's handler.
     """
     level = LEVELS[loglevel]
     handler: logging.Handler
@@ -79,9 +80,10 @@ def configure(loglevel: str = "notice", logfile: str = "", role: Callable[[], st
     else:
         handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(RedisFormatter(role))
-    for old in [one for one in logger.handlers if isinstance(one.formatter, RedisFormatter)]:
-        logger.removeHandler(old)
-        old.close()
-    logger.addHandler(handler)
+    for each in (logger, logging.getLogger("asyncio")):
+        for old in [one for one in each.handlers if isinstance(one.formatter, RedisFormatter)]:
+            each.removeHandler(old)
+            old.close()
+        each.addHandler(handler)
+        each.propagate = False
     logger.setLevel(level)
-    logger.propagate = False

@@ -19,7 +19,7 @@ from __future__ import annotations
 import enum
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,6 +85,9 @@ UNLISTED = Flag.UNLISTED
 
 Handler = Callable[..., bytes]
 
+Redact = Callable[[Sequence[bytes]], Iterable[int]]
+"""Where the words of a request that no log may show stand; it begins with the command's name."""
+
 _DOCSTRING = re.compile(
     r"(?P<summary>.+?)\.\s(?:(?P<complexity>O\(.+)\.\s)?Since\s(?P<since>\d+\.\d+\.\d+)\.", re.DOTALL
 )
@@ -119,6 +122,8 @@ class Command:
     parent: Command | None
     getkeys: KeyFinder | None = None
     """Finds the keys where the specs cannot."""
+    redact: Redact | None = None
+    """Finds passwords."""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     """By lower-case name; empty unless this is a container."""
     unlisted: dict[bytes, Command] = field(default_factory=dict)
@@ -143,6 +148,15 @@ class Command:
             if found:
                 return found
         return self.getkeys(argv) if self.getkeys is not None else []
+
+    def redacted(self, argv: Sequence[bytes]) -> Sequence[bytes]:
+        """A request as logs and other clients may see it: secret words are replaced."""
+        if self.redact is None:
+            return argv
+        shown = list(argv)
+        for at in self.redact(argv):
+            shown[at] = b"(redacted)"
+        return shown
 
     @property
     def has_keys(self) -> bool:
@@ -279,20 +293,21 @@ def command(
     deprecated: tuple[str, str] | None = None,
     container: Command | None = None,
     getkeys: KeyFinder | None = None,
+    redact: Redact | None = None,
 ) -> Callable[[Handler], Handler]:
     """Declares the decorated handler as a command.
 
     `name` is needed only where a Python name cannot say it. `categories` adds ACL categories to the derived
     ones, or takes one away with `-name`. `getkeys` finds the keys where the specs cannot, or cannot tell what
-    is done to them. A subcommand names its `container`; its handler is called `<container>_<name>`.
-    Raises ValueError for a declaration that contradicts itself.
+    is done to them. `redact` finds the passwords among the words. A subcommand names its `container`; its
+    handler is called `<container>_<name>`. Raises ValueError for a declaration that contradicts itself.
     """
 
     def declare(handler: Handler) -> Handler:
         own = name or handler.__name__.rstrip("_").replace("_", "-")
         if container is not None and not name:
             own = own.removeprefix(f"{container.name}-")
-        rest = (categories, syntax, tips, history, deprecated, container, getkeys)
+        rest = (categories, syntax, tips, history, deprecated, container, getkeys, redact)
         add_command(handler, own, flags, group, keys, *rest)
         return handler
 
@@ -336,6 +351,7 @@ def add_command(
     deprecated: tuple[str, str] | None,
     parent: Command | None,
     getkeys: KeyFinder | None,
+    redact: Redact | None = None,
 ) -> Command:
     """Builds a `Command`, checks it and puts it into the registry."""
     doc: Any = _DOCSTRING.match(inspect.getdoc(handler) or "")
@@ -361,6 +377,7 @@ def add_command(
         deprecated=deprecated,
         parent=parent,
         getkeys=getkeys,
+        redact=redact,
     )
     first = made.key_range[0]
     if first and first >= max(abs(made.arity), 2) and not flags & NO_MANDATORY_KEYS and made.arity > 0:

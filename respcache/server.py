@@ -11,10 +11,12 @@ import secrets
 import socket
 import stat
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import respcache.commands  # noqa: F401 - fills the registry
+from respcache import unsupported
 from respcache.clock import Clock
 from respcache.config import Config
 from respcache.connection import Connection
@@ -44,8 +46,6 @@ PROTECTED = (
 
 SHUTTING_DOWN = b"-ERR The server is shutting down\r\n"
 
-_LOOPBACK = (b"127.", b"[::1]:", b"[::ffff:127.")
-
 
 class Server:
     """A Redis-compatible server in the caller's event loop.
@@ -58,6 +58,7 @@ class Server:
     `config` that is already complete may be given instead.
 
     `own_process` is for a process that does nothing but serve: it lets the server run the garbage collector.
+    Raises ConfigError for a bad directive, and for one that promises what this version does not have.
     """
 
     def __init__(
@@ -72,9 +73,10 @@ class Server:
         if config is None:
             config = Config(DIRECTIVES)
             config.load({"port": port, "bind": "127.0.0.1", **directives})
+        unsupported.refuse(config)
         self.config = config
         self.state = state = ServerState(config, clock or Clock(), secrets.token_hex(20))
-        state.modes = self._dispatcher = Dispatcher(REGISTRY, state.stats)
+        state.modes = self._dispatcher = Dispatcher(REGISTRY, state.stats, config.renames)
         state.admit = self._admit
         state.shutdown = self._shutdown_soon
         self._own_process = own_process
@@ -117,6 +119,8 @@ class Server:
             raise RuntimeError("the server runs already")
         self.state.loop = asyncio.get_running_loop()
         log.info("respcache %s is starting, pid=%d", __version__, os.getpid())
+        for name in unsupported.WARNED:
+            self._warn(name)
         self._closing = False
         self._stopping = None
         try:
@@ -148,6 +152,12 @@ class Server:
             await self._stopped.wait()
             return
         self._closing = True
+        try:
+            await self._close()
+        finally:
+            self._stopped.set()
+
+    async def _close(self) -> None:
         self._close_listeners()
         self._cron.stop()
         for connection in list(self._connections):
@@ -161,7 +171,6 @@ class Server:
             connection.close(flush=False)
         await asyncio.sleep(0)
         log.info("Bye bye")
-        self._stopped.set()
 
     async def wait_stopped(self) -> None:
         """Returns when the server has stopped, by `stop` or by SHUTDOWN."""
@@ -185,12 +194,16 @@ class Server:
     async def _listen(self) -> None:
         config = self.config
         if config.port or not config.unixsocket:
-            self._bind(config.port)
+            self._listen_on(self._bind(config.port))
             await self._open(self._bound)
         if config.unixsocket:
             await self._listen_unix(os.path.abspath(config.unixsocket))
 
-    def _bind(self, port: int) -> None:
+    def _listen_on(self, bound: list[socket.socket]) -> None:
+        self._bound = bound
+        self.state.port = bound[0].getsockname()[1] if bound else 0
+
+    def _bind(self, port: int) -> list[socket.socket]:
         """Listens on all addresses of `bind`, or on none: OSError. Connections wait until `_open`.
 
         Port 0 takes one that is free on the first address.
@@ -213,8 +226,7 @@ class Server:
             for made in bound:
                 made.close()
             raise
-        self._bound = bound
-        self.state.port = port
+        return bound
 
     def _bind_one(self, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -251,22 +263,42 @@ class Server:
         """
         if self._stopped is None or self._closing:
             return
+        try:
+            bound = self._bind_beside(port) if port else []
+        except OSError as error:
+            log.warning("%s", error.strerror or error)
+            raise ValueError("Unable to listen on this port. Check server logs.") from None
+        self._close_tcp()
+        self._listen_on(bound)
+        self._open_soon()
+
+    def _bind_beside(self, port: int) -> list[socket.socket]:
+        """As `_bind`, while the server still listens. What is in the way of other addresses of the same port is
+        closed before; if that was in vain, it is opened again."""
         before = self.state.port
+        try:
+            return self._bind(port)
+        except OSError:
+            if port != before:
+                raise
         listening = [*self._bound, *(listener.sockets[0] for listener in self._listeners)]
         hosts = [one.getsockname()[0] for one in listening]
         self._close_tcp()
-        self.state.port = 0
-        if not port:
-            return
         try:
-            self._bind(port)
-        except OSError as error:
-            log.warning("%s", error.strerror or error)
-            self._bound = [self._bind_one(host, before) for host in hosts]
-            self.state.port = before
-            raise ValueError("Unable to listen on this port. Check server logs.") from None
-        finally:
-            self._opening = self.state.loop.create_task(self._open(self._bound))
+            return self._bind(port)
+        except OSError:
+            back = []
+            for host in hosts:
+                with contextlib.suppress(
+                    OSError
+                ):  # taken by somebody in the meantime: rather on some than on none
+                    back.append(self._bind_one(host, before))
+            self._listen_on(back)
+            self._open_soon()
+            raise
+
+    def _open_soon(self) -> None:
+        self._opening = self.state.loop.create_task(self._open(self._bound))
 
     async def _listen_unix(self, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -316,8 +348,7 @@ class Server:
         if len(state.clients) >= config.maxclients:
             state.stats.rejected_connections += 1
             return MAX_CLIENTS.reply
-        local = client.unix or client.peer.startswith(_LOOPBACK)
-        if config.protected_mode and not config.requirepass and not local:
+        if config.protected_mode and not config.requirepass and not client.is_local:
             state.stats.rejected_connections += 1
             return PROTECTED
         state.stats.connections += 1
@@ -353,6 +384,17 @@ class Server:
             follow()
             for name in names:
                 self.config.on_change(name, follow)
+        for name in unsupported.WARNED:
+            self.config.on_change(name, partial(self._warn, name))
+        self.config.on_change("tls-port", self._refuse_tls)
+
+    def _warn(self, name: str) -> None:
+        if text := unsupported.warning(self.config, name):
+            log.warning("%s", text)
+
+    def _refuse_tls(self) -> None:
+        if self.config.tls_port:
+            raise ValueError("Unable to update TLS configuration. Check server logs.")
 
     def _set_timing(self) -> None:
         slower, spike = self.config.slowlog_log_slower_than, self.config.latency_monitor_threshold

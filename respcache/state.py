@@ -27,6 +27,9 @@ BIG = 16 * 1024
 memory before the output limit is looked at."""
 
 
+_LOOPBACK = (b"127.", b"[::1]:", b"[::ffff:127.")
+
+
 class Link(Protocol):
     """What a handler may ask of a client's connection."""
 
@@ -140,6 +143,11 @@ class Client:
         self.paused = False  # waits for CLIENT UNPAUSE or a timeout
         self.net_input = 0  # bytes read
         self.net_output = 0  # bytes of replies
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine."""
+        return self.unix or self.peer.startswith(_LOOPBACK)
 
     def bulk(self, value: bytes | bytearray) -> bytes:
         """A bulk string of stored data, for brief commands: it may be big, and nobody else looks at its size."""
@@ -255,7 +263,8 @@ class ServerState:
         now = self.clock.ms() // 1000
         after = self.config.slowlog_log_slower_than
         if 0 <= after <= seconds * 1e6 and not entry.command.flags & Flag.SKIP_SLOWLOG:
-            self.slowlog.add(now, int(seconds * 1e6), argv, client.peer, client.name)
+            shown = entry.command.redacted(argv)
+            self.slowlog.add(now, int(seconds * 1e6), shown, client.peer, client.name)
         self.event("fast-command" if entry.command.flags & Flag.FAST else "command", seconds)
 
     def event(self, name: str, seconds: float) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from respcache.loop import run
 from respcache.server import Server
 
-_running: list[ServerThread] = []
+_running: set[ServerThread] = set()
+"""Servers that serve: they leave by themselves when they end, however that is."""
 
 
 class ServerThread:
@@ -44,8 +45,6 @@ class ServerThread:
 
     def stop(self) -> None:
         """Stops the server and waits until it has. A second call does nothing."""
-        with contextlib.suppress(ValueError):
-            _running.remove(self)
         if self._loop is not None and self._server is not None:
             with contextlib.suppress(RuntimeError):  # its loop has ended by itself, after SHUTDOWN
                 self._loop.call_soon_threadsafe(self._server.state.shutdown)
@@ -63,12 +62,14 @@ class ServerThread:
         except BaseException as error:
             self._error = error
         finally:
+            _running.discard(self)
             self._ready.set()
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._server = Server(**self._options)
         await self._server.start()
+        _running.add(self)
         self._ready.set()
         await self._server.wait_stopped()
 
@@ -79,13 +80,11 @@ def start(port: int = 6379, **directives: Any) -> ServerThread:
     Directives of redis.conf are keyword arguments, with `_` for `-`. The server stops with `stop()`, or with the
     process. Raises OSError if the port cannot be had and ConfigError for a bad directive.
     """
-    server = ServerThread(port, **directives)
-    _running.append(server)
-    return server
+    return ServerThread(port, **directives)
 
 
 def stop() -> None:
-    """Stops all servers that `start` started."""
+    """Stops all servers that run in threads."""
     for server in list(_running):
         server.stop()
 

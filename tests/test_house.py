@@ -24,7 +24,9 @@ LAYERS = [
     ["clock"],
     ["log"],
     ["config"],
+    ["kinds", "rewrite"],
     ["directives"],
+    ["unsupported"],
     ["protocol"],
     ["keyspec"],
     ["registry", "syntax"],
@@ -234,6 +236,25 @@ def test_every_module_has_its_test_beside_it() -> None:
     _fail_on(problems)
 
 
+CLASSES = {
+    node.name: node
+    for module in MODULES
+    for node in ast.walk(_tree(module))
+    if isinstance(node, ast.ClassDef)
+}
+
+
+def _inherits_docstring(owner: ast.AST, method: str) -> bool:
+    """Whether a base class of ours documents a method of that name."""
+    bases = [CLASSES.get(getattr(base, "id", "")) for base in getattr(owner, "bases", [])]
+    return any(
+        _inherits_docstring(base, method)
+        or any(getattr(each, "name", "") == method and ast.get_docstring(each) for each in base.body)  # type: ignore[arg-type]
+        for base in bases
+        if base is not None
+    )
+
+
 def _undocumented(node: ast.AST, prefix: str = "") -> Iterator[tuple[int, str]]:
     """Line and name of the public classes, functions and methods without docstrings; none in functions."""
     for child in ast.iter_child_nodes(node):
@@ -248,7 +269,7 @@ def _undocumented(node: ast.AST, prefix: str = "") -> Iterator[tuple[int, str]]:
             getattr(decorator, "attr", getattr(decorator, "id", "")) in ("setter", "deleter", "overload")
             for decorator in child.decorator_list
         )
-        if not twin and not ast.get_docstring(child):
+        if not twin and not ast.get_docstring(child) and not _inherits_docstring(node, child.name):
             yield child.lineno, prefix + child.name
         if isinstance(child, ast.ClassDef):
             yield from _undocumented(child, f"{prefix}{child.name}.")

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from respcache.commands.help import help_reply
-from respcache.config import SetError, write_rewritten
+from respcache.config import SetError
+from respcache.directives import DIRECTIVES
 from respcache.protocol.errors import SYNTAX, Rejection, ReplyError
 from respcache.protocol.reply import OK, bulk
 from respcache.registry import ADMIN, LOADING, NOSCRIPT, STALE, command, container
+from respcache.rewrite import write_rewritten
 from respcache.state import Client
 from respcache.store.glob import compile_glob
 
 log = logging.getLogger("respcache")
 
 NO_CONFIG_FILE = ReplyError(b"ERR The server is running without a config file")
-
-_LOCAL = (b"127.", b"[::1]:", b"[::ffff:127.")
 
 CONFIG = container("config", group="server", doc="Reads and changes the configuration. Since 2.0.0.")
 
@@ -41,11 +41,20 @@ def config_get(c: Client, pattern: bytes, *more: bytes) -> bytes:
     return c.resp.map([bulk(_encode(word)) for pair in found.values() for word in pair])
 
 
+def _secret_values(argv: Sequence[bytes]) -> Iterator[int]:
+    """Where CONFIG SET has the values of sensitive directives."""
+    for at in range(2, len(argv) - 1, 2):
+        row = DIRECTIVES.get(_decode(argv[at]).lower())
+        if row is not None and row.sensitive:
+            yield at + 1
+
+
 @command(
     ADMIN | NOSCRIPT | LOADING | STALE,
     group="server",
     container=CONFIG,
     syntax="parameter_value=(parameter value)...",
+    redact=_secret_values,
     tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
     history=(("7.0.0", "Several directives may be set at once."),),
 )
@@ -55,7 +64,7 @@ def config_set(c: Client, name: bytes, value: bytes, *more: bytes) -> bytes:
         raise SYNTAX
     words = [_decode(word) for word in (name, value, *more)]
     try:
-        c.server.config.set_many(zip(words[::2], words[1::2], strict=True), local=is_local(c))
+        c.server.config.set_many(zip(words[::2], words[1::2], strict=True), local=c.is_local)
     except SetError as error:
         raise ReplyError(error.text) from None
     return OK
@@ -93,15 +102,10 @@ def config_help(_c: Client) -> bytes:
     return help_reply(CONFIG)
 
 
-def is_local(c: Client) -> bool:
-    """Whether a client is on this machine."""
-    return c.unix or c.peer.startswith(_LOCAL)
-
-
 def check_allowed(c: Client, name: str, directive: str) -> None:
     """Raises the error of a command that the directive forbids: its value is `no`, `local` or `yes`."""
     allowed = c.server.config.get_text(directive)
-    if allowed == "yes" or (allowed == "local" and is_local(c)):
+    if allowed == "yes" or (allowed == "local" and c.is_local):
         return
     raise Rejection(
         f'ERR {name} command not allowed. If the {directive} option is set to "local", you can run it from a '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from hmac import compare_digest
 
 from respcache.commands.arguments import integer
@@ -57,9 +58,14 @@ def echo(c: Client, message: bytes) -> bytes:
     return bulk(message)
 
 
+def _auth_secrets(argv: Sequence[bytes]) -> Iterable[int]:
+    return range(1, len(argv)) if len(argv) <= 3 else ()
+
+
 @command(
     NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
     group="connection",
+    redact=_auth_secrets,
     syntax="[username{6.0.0}] password",
     history=(("6.0.0", "Takes a user name."),),
 )
@@ -88,9 +94,24 @@ def authenticate(c: Client, user: bytes, password: bytes) -> None:
     c.log_in(user)
 
 
+def _hello_secrets(argv: Sequence[bytes]) -> Iterator[int]:
+    """The user and the password, of a request that makes sense so far."""
+    at = 2 if len(argv) > 1 and argv[1] in (b"2", b"3") else len(argv)
+    while at < len(argv):
+        option, left = argv[at].lower(), len(argv) - at - 1
+        if option == b"auth" and left >= 2:
+            yield from (at + 1, at + 2)
+            at += 3
+        elif option == b"setname" and left:
+            at += 2
+        else:
+            return
+
+
 @command(
     NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
     group="connection",
+    redact=_hello_secrets,
     syntax="[arguments=(protover:integer [AUTH username_password=(username password)] [SETNAME clientname])]",
     history=(("6.2.0", "`protover` may be left out."),),
 )

@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha1
 
 from respcache.commands.arguments import integer as parse_integer
 from respcache.commands.configuration import check_allowed
-from respcache.protocol.errors import MUST_BE_POSITIVE, NO_SUCH_KEY, ReplyError
+from respcache.protocol.errors import MUST_BE_POSITIVE, NO_SUCH_KEY, STRING_TOO_LONG, ReplyError
 from respcache.protocol.reply import OK, array, bulk, integer, status
 from respcache.registry import ADMIN, LOADING, NOSCRIPT, STALE, SYSCMD, command
 from respcache.state import Client
-from respcache.store.types import TYPES
+from respcache.store.database import Database
+from respcache.store.tracked import idle
+from respcache.store.types import STRING, TYPES
 
 log = logging.getLogger("respcache")
 
@@ -26,6 +30,12 @@ BAD_PROTOCOL_TYPE = ReplyError(
     b"ERR Wrong protocol type name. Please use one of the following: "
     b"string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 )
+
+ENDLESS = 2.0**63 / 1e6
+"""Seconds whose microseconds are more than 64 bits hold."""
+
+LONGEST_SLEEP = 1e9
+"""Seconds; Python's sleep refuses ten times more."""
 
 _BIG_NUMBER = b"1234567999999999999999999999999999999"
 _NUMBER = re.compile(rb"\s*\+?((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE)
@@ -68,7 +78,9 @@ def debug(c: Client, subcommand: bytes, *arguments: bytes) -> bytes:
 
 def _sleep(_c: Client, seconds: bytes) -> bytes:
     number = _NUMBER.match(seconds)
-    time.sleep(float(number[1]) if number else 0)  # all clients wait: that is what it is for
+    length = float(number[1]) if number else 0.0
+    if length < ENDLESS:  # in C, more overflows to no time at all
+        time.sleep(min(length, LONGEST_SLEEP))  # all clients wait: that is what it is for
     return OK
 
 
@@ -92,21 +104,76 @@ def _change_repl_id(c: Client) -> bytes:
 
 
 def _object(c: Client, key: bytes, *fast: bytes) -> bytes:
-    """The serialized length is not computed, whether or not FAST asks to leave it out."""
+    """Of types other than strings the serialized length is 0, whether or not FAST asks to leave it out."""
     if fast and fast[0].lower() != b"fast":
         raise LookupError
     value = c.db.peek(key)
     if value is None:
         raise NO_SUCH_KEY
     encoding = TYPES[type(value)].encoding(value, c.server.config)
+    length = serialized_length(value, encoding) if TYPES[type(value)] is STRING and not fast else 0
+    seconds = c.server.clock.ms() // 1000
+    unused = idle(c.db, key)
     return status(
-        b"Value at:0x%x refcount:1 encoding:%b serializedlength:0 lru:%d lru_seconds_idle:0"
-        % (id(value), encoding, c.server.clock.ms() // 1000 & 0xFFFFFF)
+        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:%d lru_seconds_idle:%d"
+        % (id(value), encoding, length, seconds - unused & 0xFFFFFF, unused)
     )
+
+
+def serialized_length(value: bytes | int | bytearray, encoding: bytes) -> int:
+    """Bytes that a string takes in an RDB file, uncompressed: a length in 1, 2 or 5 bytes, and the text.
+
+    A number of at most 32 bits takes a mark and as few bytes as hold it; a longer one is a text there.
+    """
+    if encoding == b"int":
+        number = int(value)
+        for bits, length in ((8, 2), (16, 3), (32, 5)):
+            if -(1 << bits - 1) <= number < 1 << bits - 1:
+                return length
+        return 1 + len(b"%d" % number)
+    size = len(value)  # type: ignore[arg-type]
+    return size + (1 if size < 1 << 6 else 2 if size < 1 << 14 else 5)
+
+
+def _digest_value(c: Client, *keys: bytes) -> bytes:
+    """For each key the digest of its value, zeros if it is missing."""
+    return array([status(_value_digest(c.db, key, bytes(20)).hex().encode()) for key in keys])
+
+
+def _digest(c: Client) -> bytes:
+    """One digest of all data, whatever the order of the keys; zeros if there are none."""
+    digest = bytes(20)
+    for db in c.server.keyspace.databases:
+        if db.size:
+            digest = _mix(digest, db.index.to_bytes(4, "big"))
+        for key in list(db.keys()):
+            digest = _xor(digest, sha1(_value_digest(db, key, _mix(bytes(20), key))).digest())
+    return status(digest.hex().encode())
+
+
+def _value_digest(db: Database, key: bytes, digest: bytes) -> bytes:
+    """Goes on from a digest with the value's type, its text, and whether it has a deadline."""
+    value = db.peek(key)
+    if value is None:
+        return bytes(20)
+    if TYPES[type(value)] is not STRING:
+        raise ReplyError(b"ERR only strings have a digest here")
+    digest = _mix(_mix(digest, bytes(4)), b"%d" % value if isinstance(value, int) else value)
+    return digest if db.deadline(key) is None else _xor(digest, sha1(b"!!expire!!").digest())
+
+
+def _mix(digest: bytes, part: bytes | bytearray) -> bytes:
+    return sha1(_xor(digest, sha1(part).digest())).digest()
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))
 
 
 def _populate(c: Client, count: bytes, prefix: bytes = b"key", size: bytes = b"0") -> bytes:
     keys, length = parse_integer(count, MUST_BE_POSITIVE, low=0), parse_integer(size, MUST_BE_POSITIVE, low=0)
+    if length > c.server.config.proto_max_bulk_len:
+        raise STRING_TOO_LONG
     for number in range(keys):
         key, value = b"%b:%d" % (prefix, number), b"value:%d" % number
         if key not in c.db:
@@ -185,6 +252,14 @@ _C_ONLY = "Accepted and ignored: tunes something that only the C server has."
 
 SUBCOMMANDS: dict[bytes, Subcommand] = {
     b"change-repl-id": Subcommand(_change_repl_id, "", "Takes a new replication id.", 0, 0),
+    b"digest": Subcommand(_digest, "", "A digest of all data, if all are strings, as Redis makes it.", 0, 0),
+    b"digest-value": Subcommand(
+        _digest_value,
+        "<key> [<key> ...]",
+        "Digests of the values of strings, as Redis makes them.",
+        0,
+        sys.maxsize,
+    ),
     b"error": Subcommand(_error, "<string>", "Replies with this error.", 1, 1),
     b"log": Subcommand(_log, "<message>", "Writes a message to the log.", 1, 1),
     b"object": Subcommand(_object, "<key> [FAST]", "Tells how a value is stored.", 1, 2),

@@ -1,8 +1,8 @@
 """INFO: what monitoring tools read. Sections, names and their order are those of Redis 7.4.
 
 A section is a function from the server to its fields. What belongs to a feature that is not there has the
-value of an idle Redis. Left out is what would have to be counted on the way of every request and says nothing
-about this server: `total_reads_processed`, `eventloop_cycles` and their kind.
+value of an idle Redis, as has what would have to be counted on the way of every request and is charted by
+exporters: `total_reads_processed`. Left out is what says nothing about this server: `eventloop_cycles` and its kind.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ def _stats(server: ServerState) -> Fields:
         **_idle("sync_full sync_partial_ok sync_partial_err expired_subkeys"),
         "expired_keys": keyspace.expired_keys,
         "expired_stale_perc": "0.00",
-        "expired_time_cap_reached_count": 0,
+        **_idle("expired_time_cap_reached_count expire_cycle_cpu_milliseconds"),
         "evicted_keys": 0,
         "evicted_clients": stats.evicted_clients,
         **_idle("evicted_scripts total_eviction_exceeded_time current_eviction_exceeded_time"),
@@ -241,7 +241,7 @@ def _stats(server: ServerState) -> Fields:
         **_idle("tracking_total_keys tracking_total_items tracking_total_prefixes"),
         "unexpected_error_replies": 0,
         "total_error_replies": sum(stats.errors.values()),
-        "dump_payload_sanitizations": 0,
+        **_idle("dump_payload_sanitizations total_reads_processed total_writes_processed"),
         **_idle("io_threaded_reads_processed io_threaded_writes_processed"),
         "client_query_buffer_limit_disconnections": stats.query_limit_disconnections,
         "client_output_buffer_limit_disconnections": stats.output_limit_disconnections,

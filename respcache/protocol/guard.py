@@ -33,5 +33,7 @@ def has_arrays(data: bytes) -> bool:
     hiredis returns each of them as it returns a request. Among the words of a request they give themselves away.
     """
     return (
-        (62 in data and b"\n>" in data) or (126 in data and b"\n~" in data) or (124 in data and b"\n|" in data)
+        (62 in data and b"\n>" in data)
+        or (126 in data and b"\n~" in data)
+        or (124 in data and b"\n|" in data)
     )

@@ -60,6 +60,12 @@ def test_set(c: Wire) -> None:
     [
         (["hz", 20, "nosuch", 1], UNKNOWN),
         (["hz", 20, "hz", 30], refused("hz", "duplicate parameter")),
+        (["hz", 20, "HZ", 30], refused("HZ", "duplicate parameter")),
+        (["hz", 20, "DATABASES", 3], refused("DATABASES", "can't set immutable config")),
+        (
+            ["hz", 20, "tls-port", 5],
+            refused("tls-port", "Unable to update TLS configuration. Check server logs."),
+        ),
         (["hz", 20, "maxmemory", "10x"], refused("maxmemory", "argument must be a memory value")),
         (["hz", 20, "timeout", "a"], refused("timeout", "argument couldn't be parsed into an integer")),
         (["hz", 20, "appendonly", "maybe"], refused("appendonly", "argument must be 'yes' or 'no'")),
@@ -129,13 +135,15 @@ def test_rewrite(kind: str, tmp_path: Path) -> None:
             assert c("CONFIG", "GET", "hz") == [b"hz", b"20"]
 
 
-def test_rewrite_of_a_file_that_is_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["respcache", *(["oracle"] if HAVE_ORACLE else [])])
+def test_rewrite_of_a_file_that_is_gone(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "server.conf"
     path.write_text("hz 15\n")
-    with start_respcache(str(path)) as server, Wire(server.port) as c:
+    start = start_respcache if kind == "respcache" else start_redis
+    with start(str(path)) as server, Wire(server.port) as c:
         path.unlink()
-        assert c("CONFIG", "REWRITE") == Error("ERR Rewriting config file: No such file or directory")
-        assert c("PING")
+        assert c("CONFIG", "REWRITE") == OK
+        assert "hz 15" in path.read_text().splitlines()
 
 
 def test_arity_and_unknown(c: Wire) -> None:

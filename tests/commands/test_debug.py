@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from respcache.commands.debug import serialized_length
 from tests.commands.conftest import Connect
 from tests.servers import HAVE_ORACLE, Server, start_redis, start_respcache
 from tests.wire import (
@@ -21,6 +22,7 @@ from tests.wire import (
     Double,
     Error,
     Map,
+    Pair,
     Push,
     Reply,
     Set,
@@ -30,6 +32,7 @@ from tests.wire import (
     arity_error,
 )
 
+STRING_TOO_LONG = Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 NO_SUCH_KEY = Error("ERR no such key")
 NOT_POSITIVE = Error("ERR value is out of range, must be positive")
 BAD_THRESHOLD = Error("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
@@ -118,7 +121,7 @@ def test_sleep_holds_everybody(c: Wire, connect: Connect) -> None:
     assert c.read() == OK
 
 
-@pytest.mark.parametrize("seconds", ["0", "-1", "x", "", "1e-3", "0.001x", ".001", "+0.001"])
+@pytest.mark.parametrize("seconds", ["0", "-1", "x", "", "1e-3", "0.001x", ".001", "+0.001", "1e400", "1e19"])
 def test_sleep_of_any_word(c: Wire, seconds: str) -> None:
     since = time.monotonic()
     assert c("DEBUG", "SLEEP", seconds) == OK
@@ -160,6 +163,71 @@ def test_object_fast(c: Wire) -> None:
     assert isinstance(c("DEBUG", "OBJECT", "k", "FAST"), Status)
 
 
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [
+        ("", 1),
+        ("abc", 4),
+        ("01", 3),
+        ("1.5", 4),
+        ("127", 2),
+        ("-128", 2),
+        ("128", 3),
+        ("-32768", 3),
+        ("32768", 5),
+        ("2147483647", 5),
+        ("2147483648", 11),
+        ("9223372036854775807", 20),
+        ("abcdefghijklmnopqrstu", 22),
+        (bytes(range(63)), 64),
+        (bytes(range(64)), 66),
+        (bytes(range(256)), 258),
+    ],
+)
+def test_serialized_length(c: Wire, value: str | bytes, length: int) -> None:
+    c("SET", "k", value)
+    assert f"serializedlength:{length} " in c("DEBUG", "OBJECT", "k").text
+
+
+def test_a_long_serialized_length() -> None:
+    assert serialized_length(b"x" * 16383, b"raw") == 16385
+    assert serialized_length(bytearray(16384), b"raw") == 16389
+
+
+def test_idle_seconds(c: Wire) -> None:
+    c("OBJECT", "IDLETIME", "k")
+    c("SET", "k", "v")
+    time.sleep(2.1)
+    assert re.search(r"lru_seconds_idle:[23]$", c("DEBUG", "OBJECT", "k").text)
+
+
+def test_digests(c: Wire) -> None:
+    nothing = "0" * 40
+    assert c("DEBUG", "DIGEST") == Status(nothing)
+    assert c("DEBUG", "DIGEST-VALUE") == []
+    c("SET", "k", "v")
+    assert c("DEBUG", "DIGEST") == Status("264ccf65edec66bccfa7cc659414ccca432057d2")
+    assert c("DEBUG", "DIGEST-VALUE", "k", "none") == [
+        Status("d79ee9fe5d5ad902d7f6620efc3b07b75ddd742f"),
+        Status(nothing),
+    ]
+    c("SET", "k", 12)
+    assert c("DEBUG", "DIGEST-VALUE", "k") == [Status("655ac46b180ad2f61a3cee25f0b1780fa2ec879a")]
+    c("SET", "k", "abc", "EX", 100)
+    assert c("DEBUG", "DIGEST-VALUE", "k") == [Status("c77a33d2ea9755a8613f7e54f17873233d7a8058")]
+
+
+def test_the_digest_of_all_data_is_that_of_the_oracle(pair: Pair) -> None:
+    for wire in pair:
+        for number in range(20):
+            wire("SELECT", number % 3)
+            wire("SET", f"k{number}", "v" * number)
+            wire("INCRBY", "n", number)
+        wire("EXPIRE", "n", 100)
+    ours, theirs = (wire("DEBUG", "DIGEST") for wire in pair)
+    assert ours == theirs != Status("0" * 40)
+
+
 def test_populate(c: Wire) -> None:
     c("SET", "key:1", "kept")
     assert c("DEBUG", "POPULATE", 3) == OK
@@ -178,6 +246,12 @@ def test_populate(c: Wire) -> None:
 def test_populate_refused(c: Wire, words: tuple[str | int, ...]) -> None:
     assert c("DEBUG", "POPULATE", *words) == NOT_POSITIVE
     assert c("DBSIZE") == 0
+
+
+def test_populate_with_values_that_are_too_long() -> None:
+    with start_respcache() as server, Wire(server.port) as c:
+        assert c("DEBUG", "POPULATE", 3, "k", 100_000_000_000) == STRING_TOO_LONG
+        assert c("DBSIZE") == 0
 
 
 @pytest.mark.parametrize("size", ["0", "1b", "10", "1k", "3gb", "1MB", ""])

@@ -149,3 +149,34 @@ def test_help(c: Wire, server: Server) -> None:
     assert lines[:2] == ["SLOWLOG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", lines[1]]
     for name in ("GET", "LEN", "RESET", "HELP"):
         assert any(line.split()[0] == name for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("request_", "shown"),
+    [
+        ("AUTH s3cret", "AUTH (redacted)"),
+        ("AUTH u p", "AUTH (redacted) (redacted)"),
+        ("AUTH a b c", "AUTH a b c"),
+        ("HELLO 3 AUTH default s3 SETNAME n", "HELLO 3 AUTH (redacted) (redacted) SETNAME n"),
+        ("hello 2 setname n auth default s3", "hello 2 setname n auth (redacted) (redacted)"),
+        ("HELLO 2 AUTH default", "HELLO 2 AUTH default"),
+        ("HELLO 9 AUTH a b", "HELLO 9 AUTH a b"),
+        ("HELLO 2 foo AUTH a b", "HELLO 2 foo AUTH a b"),
+        ("CONFIG SET masterauth xx", "CONFIG SET masterauth (redacted)"),
+        ("CONFIG SET masteruser xx", "CONFIG SET masteruser (redacted)"),
+        (
+            "config set hz 10 MASTERAUTH y masteruser u",
+            "config set hz 10 MASTERAUTH (redacted) masteruser (redacted)",
+        ),
+        ("CONFIG SET foo bar masterauth z", "CONFIG SET foo bar masterauth (redacted)"),
+        ("CONFIG SET hz 10 masterauth", "CONFIG SET hz 10 masterauth"),
+        ("CONFIG GET requirepass", "CONFIG GET requirepass"),
+    ],
+)
+def test_passwords_are_not_shown(c: Wire, connect: Connect, request_: str, shown: str) -> None:
+    other = connect()
+    assert c("CONFIG", "SET", "slowlog-log-slower-than", 0) == OK
+    assert c("SLOWLOG", "RESET") == OK
+    other(*request_.split())
+    logged = [entry[3] for entry in c("SLOWLOG", "GET", -1)]
+    assert shown.encode().split() in logged

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import redis
 
-from respcache.config import Config, SetError, rewrite
-from respcache.directives import DIRECTIVES, parse_memory, show_memory
+from respcache.config import Config, SetError
+from respcache.directives import DIRECTIVES
+from respcache.rewrite import rewrite
 
 oracle_only = pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is not on PATH")
 
@@ -328,14 +329,6 @@ def test_the_stock_files_of_redis_load() -> None:
     assert config.bind == ("127.0.0.1", "-::1")
 
 
-@pytest.mark.parametrize(
-    ("text", "size"), [("1k", 1000), ("1kb", 1024), ("64mb", 64 << 20), ("", 0), ("7", 7)]
-)
-def test_memory(text: str, size: int) -> None:
-    assert parse_memory(text) == size
-    assert parse_memory(show_memory(size)) == size
-
-
 def test_save_points_by_default() -> None:
     assert Config(DIRECTIVES).get_text("save") == "3600 1 300 100 60 10000"
 
@@ -346,3 +339,9 @@ def test_every_default_reads_and_prints(config: Config) -> None:
         text = config.get_text(name)
         if name != "replicaof":
             assert row.kind.show(row.parse_text(text, config.value(name))) == text, name
+
+
+def test_what_is_secret() -> None:
+    assert {name for name, row in DIRECTIVES.items() if row.sensitive} == {
+        *("requirepass", "masterauth", "masteruser", "tls-key-file-pass", "tls-client-key-file-pass")
+    }

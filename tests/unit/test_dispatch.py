@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from respcache.config import ConfigError, Line, Rename
 from respcache.dispatch import Dispatcher
 from respcache.features.blocking import Disconnect
 from respcache.features.stats import Stats
@@ -154,3 +155,36 @@ def test_a_pause_is_a_layer(dispatcher: Dispatcher) -> None:
 def test_the_table_of_the_closed() -> None:
     with pytest.raises(Disconnect):
         Gone()[b"PING"]
+
+
+def rename(*pairs: tuple[str, str]) -> Dispatcher:
+    return Dispatcher(REGISTRY, Stats(), [Rename(old, new, Line("a.conf", 1, "x")) for old, new in pairs])
+
+
+def test_renamed_commands(dispatcher: Dispatcher) -> None:
+    mode = rename(("GET", "Foo"), ("append", ""), ("client", "klient"), ("set", "GET")).normal
+    assert mode.table[b"foo"] is mode.table[b"FOO"] is mode.entries[b"foo"]
+    assert mode.entries[b"foo"].command.name == "get"
+    assert mode.table[b"GET"].command.name == "set"
+    assert b"set" not in mode.entries
+    assert b"append" not in mode.entries
+    assert b"APPEND" not in mode.table
+    assert mode.subcommands[b"klient"][b"id"].command.name == "client|id"
+    assert b"client" not in mode.subcommands
+    assert b"append" in dispatcher.normal.entries  # of another server
+
+
+@pytest.mark.parametrize(
+    ("pairs", "reason"),
+    [
+        ([("nosuch", "x")], "No such command in rename-command"),
+        ([("get", "x"), ("get", "y")], "No such command in rename-command"),
+        ([("config|get", "x")], "No such command in rename-command"),
+        ([("get", "set")], "Target command name already exists"),
+    ],
+)
+def test_renames_that_are_refused(pairs: list[tuple[str, str]], reason: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        rename(*pairs)
+    expected = f"*** FATAL CONFIG FILE ERROR ***\nReading a.conf, at line 1\n>>> 'x'\n{reason}"
+    assert str(caught.value) == expected

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -14,7 +15,10 @@ from respcache import log
 @pytest.fixture(autouse=True)
 def _untouched() -> Iterator[None]:
     before = (log.logger.level, log.logger.propagate, list(log.logger.handlers))
+    asyncio_log = logging.getLogger("asyncio")
+    asyncio_before = (asyncio_log.propagate, list(asyncio_log.handlers))
     yield
+    asyncio_log.propagate, asyncio_log.handlers = asyncio_before
     for handler in set(log.logger.handlers) - set(before[2]):
         handler.close()
     log.logger.level, log.logger.propagate, log.logger.handlers = before
@@ -94,3 +98,18 @@ def test_without_configure_python_logging_sees_it(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.INFO, logger="respcache"):
         log.logger.info("seen")
     assert "seen" in caplog.text
+
+
+def test_what_asyncio_says_is_there_too(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        log.configure("notice", str(tmp_path / name))
+    loop = asyncio.new_event_loop()
+    loop.call_soon(lambda: 1 / 0)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    lines = (tmp_path / "two").read_text().splitlines()
+    assert (found := LINE.fullmatch(lines[0])) and found[5] == "#"
+    assert "Exception in callback" in lines[0]
+    assert lines[-1].startswith("ZeroDivisionError")
+    assert (tmp_path / "one").read_text() == ""

@@ -175,3 +175,11 @@ def test_an_optional_argument_that_is_not_rest() -> None:
         def get(_c: Any, _key: bytes = b"") -> bytes:
             """The value of a key. O(1). Since 1.0.0."""
             return b""
+
+
+def test_redacted(registry: Registry) -> None:
+    secret = declared(registry, "secret", redact=lambda argv: range(1, len(argv)))
+    argv = [b"SECRET", b"u", b"p"]
+    assert secret.redacted(argv) == [b"SECRET", b"(redacted)", b"(redacted)"]
+    assert argv == [b"SECRET", b"u", b"p"]
+    assert declared(registry).redacted(argv) is argv

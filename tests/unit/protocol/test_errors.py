@@ -38,7 +38,12 @@ def test_code() -> None:
 
 
 def test_rejections() -> None:
-    for error in (errors.NOAUTH, wrong_arity("get"), unknown_command([b"x"]), unknown_subcommand("config", b"x")):
+    for error in (
+        errors.NOAUTH,
+        wrong_arity("get"),
+        unknown_command([b"x"]),
+        unknown_subcommand("config", b"x"),
+    ):
         assert isinstance(error, Rejection)
     assert not isinstance(errors.SYNTAX, Rejection)
 

@@ -10,7 +10,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from respcache.protocol import reply
-from respcache.protocol.reply import RESP2, RESP3, Resp, array, bulk, bulks, format_double, integer, status, text
+from respcache.protocol.reply import (
+    RESP2,
+    RESP3,
+    Resp,
+    array,
+    bulk,
+    bulks,
+    format_double,
+    integer,
+    status,
+    text,
+)
 
 
 @pytest.mark.parametrize("size", [0, 1, 9, 10, 1022, 1023, 1024, 1025, 70_000])

@@ -1,0 +1,50 @@
+"""What redis.conf may ask for and this version does not have: refused, or warned of.
+
+Refused is what somebody relies on for safety, or to find the data: a server that ignores it is worse than none.
+What merely makes less of the data last, or of the memory bounded, is worth a warning: test suites set it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from respcache.config import Config, ConfigError
+from respcache.version import __version__
+
+REFUSED: dict[str, Callable[[Config], bool]] = {
+    "user": lambda config: not all(map(is_plain_default, config.users)),
+    "aclfile": lambda config: bool(config.aclfile),
+    "tls-port": lambda config: bool(config.tls_port),
+    "cluster-enabled": lambda config: bool(config.cluster_enabled),
+    "replicaof": lambda config: bool(config.replicaof),
+}
+"""Directives, and whether a configuration makes use of them."""
+
+WARNED: dict[str, tuple[Callable[[Config], bool], str]] = {
+    "appendonly": (lambda config: bool(config.appendonly), "data is kept in memory only"),
+    "save": (lambda config: config.given("save") and bool(config.save), "data is kept in memory only"),
+    "maxmemory": (lambda config: bool(config.maxmemory), "memory is not bounded"),
+}
+"""Directives, whether a configuration makes use of them, and what happens instead."""
+
+_ALIASES = {"allkeys": "~*", "allchannels": "&*", "allcommands": "+@all"}
+_PLAIN = {"on", "nopass", "~*", "&*", "+@all"}
+
+
+def is_plain_default(words: Sequence[str]) -> bool:
+    """Whether a `user` line only says what holds anyway: the user `default` may do everything."""
+    rules = {_ALIASES.get(word, word) for word in words[1:]} - {"sanitize-payload"}
+    return words[0] == "default" and rules == _PLAIN
+
+
+def refuse(config: Config) -> None:
+    """Raises ConfigError for the first directive that cannot be ignored."""
+    for name, used in REFUSED.items():
+        if used(config):
+            raise ConfigError(f"'{name}' is not supported yet by respcache {__version__}")
+
+
+def warning(config: Config, name: str) -> str:
+    """What to log of a directive of `WARNED`, empty if the configuration makes no use of it."""
+    used, instead = WARNED[name]
+    return f"'{name}' has no effect yet in respcache {__version__}: {instead}." if used(config) else ""

@@ -1,0 +1,84 @@
+"""What a configuration may not ask for, and what it asks for in vain."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from respcache.config import Config, ConfigError, SetError
+from respcache.directives import DIRECTIVES
+from respcache.server import Server
+from respcache.unsupported import WARNED, is_plain_default, refuse, warning
+from respcache.version import __version__
+
+
+def configured(text: str) -> Config:
+    config = Config(DIRECTIVES)
+    config.load_text(text.encode(), "redis.conf")
+    return config
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "user alice on nopass ~* +@all",
+        "user default on >secret ~* &* +@all",
+        "user default off",
+        "aclfile users.acl",
+        "tls-port 6380",
+        "cluster-enabled yes",
+        "replicaof 127.0.0.1 6379",
+    ],
+)
+def test_refused(line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Server(config=configured(line))
+    assert str(caught.value) == f"'{line.split()[0]}' is not supported yet by respcache {__version__}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "user default on nopass ~* &* +@all",
+        "user default on nopass sanitize-payload allkeys allchannels allcommands",
+        'aclfile ""',
+        "tls-port 0",
+        "cluster-enabled no",
+        "replicaof no one",
+    ],
+)
+def test_what_says_nothing_new_is_fine(line: str) -> None:
+    refuse(configured(line))
+
+
+def test_a_user_of_another_name_is_never_plain() -> None:
+    assert is_plain_default(["default", "on", "nopass", "~*", "&*", "+@all"])
+    assert not is_plain_default(["alice", "on", "nopass", "~*", "&*", "+@all"])
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("", set()),
+        ('save ""\nappendonly no\nmaxmemory 0', set()),
+        ("save 900 1", {"save"}),
+        ("appendonly yes\nmaxmemory 1gb", {"appendonly", "maxmemory"}),
+    ],
+)
+def test_warnings(text: str, warned: set[str]) -> None:
+    config = configured(text)
+    assert {name for name in WARNED if warning(config, name)} == warned
+
+
+def test_config_set_warns_and_accepts(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server(port=0)
+    with caplog.at_level(logging.WARNING, "respcache"):
+        server.config.set_many([("appendonly", "yes"), ("maxmemory", "1gb"), ("hz", "20")])
+        server.config.set_many([("appendonly", "no"), ("maxmemory", "0")])
+    assert [record.message for record in caplog.records] == [
+        f"'appendonly' has no effect yet in respcache {__version__}: data is kept in memory only.",
+        f"'maxmemory' has no effect yet in respcache {__version__}: memory is not bounded.",
+    ]
+    with pytest.raises(SetError, match="Unable to update TLS configuration"):
+        server.config.set_many([("tls-port", "5")])
