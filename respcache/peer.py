@@ -46,9 +46,7 @@ class Peer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the socket into use."""
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(
-            high=0
-        )  # to know at once of a peer that is slower than we are
+        self._transport.set_write_buffer_limits(high=0)  # tells at once of a peer slower than we are
         self.write = self._transport.write
         self.output_limit = self.server.config.output_limit("normal")
 

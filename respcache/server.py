@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import platform
 import secrets
@@ -23,6 +22,7 @@ from respcache.connection import Connection
 from respcache.cron import Cron
 from respcache.directives import DIRECTIVES
 from respcache.dispatch import Dispatcher
+from respcache.log import logger as log
 from respcache.protocol.errors import MAX_CLIENTS
 from respcache.protocol.request import Limits
 from respcache.registry import REGISTRY
@@ -31,7 +31,6 @@ from respcache.version import __version__
 
 __all__ = ["Server"]
 
-log = logging.getLogger("respcache")
 
 EXACT_BELOW = 0.01
 """Seconds: a slow log or latency threshold below this makes every call timed by itself."""

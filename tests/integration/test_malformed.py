@@ -46,6 +46,8 @@ HEADERS = [
     *(b"*1\r\n=8\r\ntxt:PING\r\n", b"*1\r\n%1\r\n+a\r\n+b\r\n", b"*1\r\n_\r\n", b"*1\r\n!4\r\nPING\r\n"),
     *(b"\r\n", b"\n", b"\0", b'"', b"'", b'SET "k', b"*1\n$4\nPING\n", b"* 1\r\n", b"*+1\r\n", b"*01\r\n"),
     *(b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\n", b"x" * 70_000, b"*1\r\n$4\r\nPINGxx", b"*1\r\n" * 2000),
+    # What once took the two ways of reading in turns for ever, and what hiredis alone takes for a request.
+    *(b"*1\0\r\n*2\r\n" + b"x" * 33_000, b"*2\r\n$3\r\nGETxx+k1\r\n*1\r\n"),
 ]
 
 INTEGERS = [0, 1, -1, 2, 9, 10, 100, 127, 128, 255, 256, 1000]

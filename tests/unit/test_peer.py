@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from respcache.peer import address
+from tests.unit.test_connection import Peers, Socket
+from tests.wire import encode
+
+LIMITS = {"client_output_buffer_limit": ("normal", "1000", "100", "5")}
+
+
+@pytest.fixture
+def peers() -> Iterator[Peers]:
+    made = Peers(**LIMITS)
+    yield made
+    made.state.loop.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (("127.0.0.1", 80), b"127.0.0.1:80"),
+        (("::1", 80, 0, 0), b"[::1]:80"),
+        ("", b""),
+        (None, b""),
+    ],
+)
+def test_address(name: object, text: bytes) -> None:
+    assert address(name) == text
+
+
+def test_what_is_sent_stands_behind_what_was_replied(peers: Peers) -> None:
+    connection, sock = peers.connect()
+    connection.out = []
+    connection.send(b"a")
+    assert sock.told == b""
+    connection.relieve()
+    connection.out = None
+    connection.send(b"b")
+    assert sock.told == b"ab"
+    assert connection.client.net_output == 2
+
+
+def _waiting(peers: Peers, size: int) -> tuple[bool, Socket]:
+    connection, sock = peers.connect()
+    sock.waiting = size
+    connection.check_output(100.0)
+    connection.check_output(104.0)
+    early = sock.aborted
+    connection.check_output(106.0)
+    return early, sock
+
+
+def test_over_the_hard_limit_a_client_goes_at_once(peers: Peers) -> None:
+    early, _ = _waiting(peers, 1000)
+    assert early
+    assert peers.state.stats.output_limit_disconnections == 1
+
+
+def test_over_the_soft_limit_it_has_time(peers: Peers) -> None:
+    early, sock = _waiting(peers, 100)
+    assert not early
+    assert sock.aborted
+
+
+def test_below_the_soft_limit_it_stays(peers: Peers) -> None:
+    _, sock = _waiting(peers, 99)
+    assert not sock.closed
+
+
+def test_the_soft_limit_counts_from_the_last_time_it_was_passed(peers: Peers) -> None:
+    connection, sock = peers.connect()
+    sock.waiting = 100
+    connection.check_output(100.0)
+    connection.resume_writing()
+    connection.check_output(104.0)
+    connection.check_output(106.0)
+    assert not sock.closed
+
+
+def test_a_peer_that_falls_behind_is_looked_at_with_each_write(peers: Peers) -> None:
+    connection, sock = peers.connect()
+    connection.pause_writing()
+    sock.waiting = 5000
+    connection.data_received(encode("PING"))
+    assert sock.aborted
+
+
+def test_nothing_is_written_to_who_is_gone(peers: Peers) -> None:
+    connection, sock = peers.connect()
+    connection.connection_lost(None)
+    connection.send(b"x")
+    assert sock.told == b""
+    assert (connection.fd, connection.output_pending) == (-1, 0)
