@@ -84,9 +84,7 @@ def scan(c: Client, cursor: bytes, *rest: bytes) -> bytes:
     """
     at = scan_cursor(cursor)
     options = scan_options(rest, takes_type=True)
-    following, found = c.db.scan(at, options.count)
-    if options.match is not None:
-        found = [key for key in found if options.match(key)]
+    following, found = c.db.scan(at, options.count, options.match)
     if options.type_name is not None:
         look, name = c.db.look, options.type_name
         found = [key for key in found if type_name(look(key)) == name]

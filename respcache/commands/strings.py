@@ -205,6 +205,7 @@ def _set_with(c: Client, key: bytes, value: bytes, options: Sequence[bytes]) -> 
     if condition is not None and (key in c.db) != (condition == b"XX"):
         return reply if wants_old else c.resp.null
     if keeps:
+        c.db.peek(key)  # a key that is due has no time to live to keep
         c.db.replace(key, value)
     else:
         c.db.put(key, value, when)

@@ -1,8 +1,9 @@
 """The keyspace: databases of 16384 shards, one for each hash slot.
 
-A shard is a plain dict from key to value. The value carries its own type: a string is `bytes`, or `int` once
-arithmetic touched it, or `bytearray` once it was changed in place; the other types are classes of their own.
-The caller never mutates `bytes` and `int`; it tells `touch` when it has changed any other value in place.
+A shard is a plain dict from key to value, made with the first key of its slot and gone with the last. The value
+carries its own type: a string is `bytes`, or `int` once arithmetic touched it, or `bytearray` once it was changed
+in place; the other types are classes of their own. The caller never mutates `bytes` and `int`; it tells `touch`
+when it has changed any other value in place.
 
 The store knows no clients. Deletion by expiry is reported through `Keyspace.on_expired`.
 """
@@ -16,16 +17,22 @@ from itertools import islice
 from typing import Any
 
 from respcache.clock import Clock, monotonic
+from respcache.store import cursor as cursors
 from respcache.store.access import AccessTimes
 from respcache.store.expiry import Deadlines
-from respcache.store.lazyfree import Graveyard, is_heavy
+from respcache.store.lazyfree import HEAVY, Graveyard, is_heavy
 from respcache.store.slot import BRACE, MASK, SLOTS, hash_slot, tagged_slot
 
 Value = Any
 """bytes, int, bytearray or one of the container types. A union would force a cast on every handler."""
 
-_NO_SHARDS: list[dict[bytes, Value]] = [{}] * SLOTS
-"""What a database without keys has for shards: nothing is ever put into this dict."""
+_EMPTY: dict[bytes, Value] = {}
+"""The shard of every slot without keys, in all databases: nothing is ever put into this dict."""
+_NO_SHARDS = [_EMPTY] * SLOTS
+_NO_SLOTS = bytearray(SLOTS)
+"""What databases share that had no key yet, or none since many were deleted at once."""
+_NEVER = (-1, -1)
+"""A census that is out of date."""
 
 
 class Database:
@@ -45,6 +52,7 @@ class Database:
         "on_expired",
         "shards",
         "size",
+        "used",
     )
 
     def __init__(
@@ -55,6 +63,8 @@ class Database:
         self.on_expired = on_expired
         self.graveyard = graveyard
         self.shards = _NO_SHARDS
+        self.used = _NO_SLOTS
+        """A byte for each slot, 1 if it has keys: `find` goes through those without any at the speed of memory."""
         self.size = 0
         """Number of keys, those that are due but not yet gone included."""
         self.deadlines = Deadlines()
@@ -65,8 +75,8 @@ class Database:
         self.misses = 0
         self.accesses: AccessTimes | None = None
         """When keys were last used; None until somebody asks, see `respcache.store.access`."""
-        self._peeked = _NO_SHARDS[0]  # the shard that `peek` looked into last
-        self._census = (0, 0)  # `dirty` and the size of the biggest shard when they were last looked at
+        self._peeked = _EMPTY  # the shard that `peek` looked into last
+        self._census = _NEVER  # `dirty` and the size of the biggest shard when they were last looked at
 
     # Reading
 
@@ -106,12 +116,15 @@ class Database:
     # Changing
 
     def set(self, key: bytes, value: Value) -> None:
-        """Sets a value, whatever was there; a time to live is gone."""
+        """Sets a value, whatever was there; a time to live is gone.
+
+        A heavy old value is freed at once: to look at each old value would cost every SET more than it is worth.
+        """
         slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
         shard = self.shards[slot]
         if key not in shard:
-            if self.shards is _NO_SHARDS:
-                shard = self._open()[slot]
+            if shard is _EMPTY:
+                shard = self._open(slot)
             self.size += 1
         elif self.deadlines.count:
             when = self.deadlines.drop(slot, key)
@@ -121,13 +134,16 @@ class Database:
         self.dirty += 1
 
     def replace(self, key: bytes, value: Value) -> None:
-        """Sets a value and keeps the key's time to live."""
+        """Sets a value and keeps the key's time to live. The caller has looked for the key, so it is not due."""
         slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
         shard = self.shards[slot]
-        if key not in shard:
-            if self.shards is _NO_SHARDS:
-                shard = self._open()[slot]
+        old = shard.get(key)
+        if old is None:
+            if shard is _EMPTY:
+                shard = self._open(slot)
             self.size += 1
+        elif type(old) is not bytes and is_heavy(old):
+            self.graveyard.bury(old)
         shard[key] = value
         self.dirty += 1
 
@@ -140,8 +156,9 @@ class Database:
             if type(old) is not bytes and is_heavy(old):
                 self.graveyard.bury(old)
         else:
-            if self.shards is _NO_SHARDS:
-                shard = self._open()[slot]
+            shard = self.shards[slot]  # not the one above, if the key was due and the last of its slot
+            if shard is _EMPTY:
+                shard = self._open(slot)
             self.size += 1
         shard[key] = value
         self.dirty += 1
@@ -151,7 +168,7 @@ class Database:
             self.deadlines.drop(slot, key)
 
     def update(self, key: bytes, value: Value) -> None:
-        """As `replace`, and faster, for the key that was looked for by the last `peek`."""
+        """As `replace`, and faster, for the key that was looked for by the last `peek` and held nothing heavy."""
         shard = self._peeked
         if key not in shard:
             self.set(key, value)
@@ -203,16 +220,24 @@ class Database:
     def clear(self) -> int:
         """Deletes all keys. Returns how many there were.
 
-        What they took is freed later and in slices, whatever the number of keys; nobody else may hold a
-        shard.
+        What many keys took is freed later and in slices; nobody else may hold a shard.
         """
         count, self.size = self.size, 0
-        if self.shards is not _NO_SHARDS:
-            self.graveyard.bury(self.shards)
-            self.graveyard.bury(self.deadlines.slots)
+        if not count:
+            return 0
+        if count <= HEAVY:
+            for slot in self._slots():
+                for value in self.shards[slot].values():
+                    if type(value) is not bytes and is_heavy(value):
+                        self.graveyard.bury(value)
+                self.shards[slot] = _EMPTY
+                self.used[slot] = 0
+        else:
+            self.graveyard.bury(*filter(None, self.shards), *self.deadlines.slots.values())
             if self.accesses is not None:
-                self.graveyard.bury(self.accesses.slots)
-        self.shards = _NO_SHARDS
+                self.graveyard.bury(*self.accesses.slots.values())
+            self.shards, self.used = _NO_SHARDS, _NO_SLOTS
+        self._peeked = _EMPTY
         self.deadlines = Deadlines()
         self.accesses = None
         self.dirty += count
@@ -220,39 +245,50 @@ class Database:
 
     def swap(self, other: Database) -> None:
         """Exchanges contents with another database, or with itself."""
-        for name in ("shards", "size", "deadlines", "accesses"):
+        for name in ("shards", "used", "size", "deadlines", "accesses"):
             mine = getattr(self, name)
             setattr(self, name, getattr(other, name))
             setattr(other, name, mine)
-        self._census = other._census = (0, 0)
+        self._census = other._census = _NEVER
+        self._peeked = other._peeked = _EMPTY
         self.dirty += 1
 
     # Walking
 
     def keys(self) -> Iterator[bytes]:
         """All living keys. The database must not change on the way."""
-        for slot, shard in enumerate(self.shards):
-            if shard:
-                yield from self._living(slot, shard)
+        for slot in self._slots():
+            yield from self._living(slot, self.shards[slot])
 
-    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
-        """The living keys of the next slots, at least `count` of them unless the end is reached, and a new
-        cursor.
+    def scan(
+        self, cursor: int, count: int, match: Callable[[bytes], object] | None = None
+    ) -> tuple[int, list[bytes]]:
+        """Looks at `count` more keys or some more, unless the end is reached; returns a new cursor and those of
+        them that match and live. Those that match and are due are deleted.
 
-        A cursor is the next slot, 0 at the end. Keys never change their slot, so a key that is there during
-        the whole walk is seen exactly once.
+        A cursor is the next slot, and above its 14 bits how much of that was seen, see `respcache.store.cursor`; 0
+        at the end. Keys never change their slot, so a key that is there during the whole walk is seen exactly
+        once.
         """
         found: list[bytes] = []
-        if not self.size:
+        seen, first = divmod(cursor, SLOTS)
+        if seen > cursors.LAST:
             return 0, found
-        while cursor < SLOTS:
-            shard = self.shards[cursor]
-            if shard:
-                found += self._living(cursor, shard)
-            cursor += 1
-            if len(found) >= count:
-                return cursor & MASK, found
-        return 0, found
+        slot = self.used.find(1, first)
+        while slot >= 0:
+            seen, keys = cursors.part(self.shards[slot], seen if slot == first else 0, count)
+            count -= len(keys)
+            if match is not None:
+                keys = [key for key in keys if match(key)]
+            if slot in self.deadlines.slots:
+                keys = [key for key in keys if not self._expired(slot, key)]
+            found += keys
+            if seen:
+                return seen * SLOTS + slot, found
+            slot = self.used.find(1, slot + 1)
+            if count <= 0:
+                break
+        return max(slot, 0), found
 
     def random_key(self) -> bytes | None:
         """A living key, each with the same probability."""
@@ -294,7 +330,11 @@ class Database:
             self.graveyard.bury(value)
 
     def _unlink(self, slot: int, key: bytes) -> None:
-        del self.shards[slot][key]
+        shard = self.shards[slot]
+        del shard[key]
+        if not shard:
+            self.shards[slot] = _EMPTY
+            self.used[slot] = 0
         self.size -= 1
         if self.deadlines.count:
             self.deadlines.drop(slot, key)
@@ -317,7 +357,7 @@ class Database:
         """
         when, most = self._census
         if not 0 <= self.dirty - when <= most:
-            when, most = self._census = (self.dirty, max(map(len, self.shards)))
+            when, most = self._census = (self.dirty, max(len(self.shards[slot]) for slot in self._slots()))
         most += self.dirty - when
         if most * SLOTS < self.size << 9:
             while True:
@@ -327,15 +367,30 @@ class Database:
                 if place < len(shard):
                     return slot, next(islice(shard, place, None))
         place = random.randrange(self.size)
-        for slot, shard in enumerate(self.shards):
+        for slot in self._slots():
+            shard = self.shards[slot]
             if place < len(shard):
                 return slot, next(islice(shard, place, None))
             place -= len(shard)
         raise AssertionError("size is the sum of the shards")
 
-    def _open(self) -> list[dict[bytes, Value]]:
-        self.shards = [{} for _ in range(SLOTS)]
-        return self.shards
+    def _slots(self) -> Iterator[int]:
+        """The slots that have keys. The one just given may lose them; else they must not change on the way."""
+        used = self.used
+        slot = used.find(1)
+        while slot >= 0:
+            yield slot
+            slot = used.find(1, slot + 1)
+
+    def _open(self, slot: int) -> dict[bytes, Value]:
+        """A shard for a slot that has none."""
+        if self.shards is _NO_SHARDS:
+            self.shards = [_EMPTY] * SLOTS
+            self.used = bytearray(SLOTS)
+        self.used[slot] = 1
+        shard: dict[bytes, Value] = {}
+        self.shards[slot] = shard
+        return shard
 
 
 class Keyspace:

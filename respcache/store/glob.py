@@ -4,15 +4,26 @@
 runs to the end of the pattern. A pattern is compiled to a regular expression in which everything between two
 stars is atomic: a star may always take the first fit for what follows it, so matching never backtracks over
 stars and a pattern such as `*a*a*a*a*b` takes no more than the product of both lengths.
+
+A regular expression of a megabyte takes seconds to compile, and `re` would keep it. So a long pattern is not
+compiled: it is read as far as the longest subject so far needs, and compared byte by byte.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 Matcher = Callable[[bytes], object]
 """Tells by truth whether a subject matches as a whole."""
+
+LONGEST = 1024
+"""Bytes up to which a pattern is compiled."""
+
+_STAR, _QUESTION, _CLASS, _BACKSLASH = b"*?[\\"
+# A member of a class, a range or a byte that may be escaped; and the members up to the end of the class.
+_MEMBER = re.compile(rb"\\(.)|(.)-(.)|(.)", re.DOTALL)
+_MEMBERS = re.compile(rb"(?:(?!\])(?:\\.|.-.|.))*+", re.DOTALL)
 
 
 def compile_glob(pattern: bytes, nocase: bool = False) -> Matcher:
@@ -24,6 +35,8 @@ def compile_glob(pattern: bytes, nocase: bool = False) -> Matcher:
         if head == pattern:
             return lambda subject: subject == head
         return lambda subject: subject.startswith(head)
+    if len(pattern) > LONGEST:
+        return _Long(pattern.lower(), True) if nocase else _Long(pattern, False)
     flags = re.DOTALL | (re.IGNORECASE if nocase else 0)
     return re.compile(_regex(pattern), flags).fullmatch
 
@@ -41,8 +54,12 @@ def _regex(pattern: bytes) -> bytes:
         elif char == b"?":
             segments[-1] += b"."
         elif char == b"[":
-            piece, at = _class(pattern, at)
-            segments[-1] += piece
+            negated, ranges, at = _class(pattern, at)
+            members = b"".join([b"\\x%02x-\\x%02x" % ends for ends in ranges])
+            if members:
+                segments[-1] += b"[%b%b]" % (b"^" if negated else b"", members)
+            else:
+                segments[-1] += b"." if negated else b"(?!)"
         else:
             if char == b"\\" and at < end:
                 char = pattern[at : at + 1]
@@ -54,26 +71,79 @@ def _regex(pattern: bytes) -> bytes:
     return segments[0] + middle + b".*" + segments[-1]
 
 
-def _class(pattern: bytes, at: int) -> tuple[bytes, int]:
-    """The class whose `[` stands before `at`, as a regular expression, and the index behind it."""
+def _class(pattern: bytes, at: int) -> tuple[bool, list[tuple[int, int]], int]:
+    """The class whose `[` stands before `at`: whether it is negated, its ranges, and the index behind it."""
     negated = pattern[at : at + 1] == b"^"
-    at += negated
-    members = b""
-    while at < len(pattern):
+    found = _MEMBERS.match(pattern, at + negated)
+    assert found is not None, "it matches nothing at least"
+    ranges = []
+    for escaped, low, high, single in sorted(set(_MEMBER.findall(found[0]))):
+        first, last = sorted((low or escaped or single, high or escaped or single))
+        ranges.append((first[0], last[0]))
+    return negated, ranges, found.end() + 1
+
+
+_ALL = bytes(range(256))
+
+
+class _Long:
+    """The matcher of a long pattern: a call for each subject.
+
+    The pattern becomes tokens: the bytes that fit one place of the subject, or b"*"[0] for stars, or None for its
+    end. What follows a star is tried at one place after the other, and never again once it has fitted. That
+    takes no more than the product of both lengths, and less than the square of the subject's.
+    """
+
+    __slots__ = ("_nocase", "_rest", "_tokens")
+
+    def __init__(self, pattern: bytes, nocase: bool) -> None:
+        self._rest = _tokens(pattern)
+        self._tokens: list[bytes | int | None] = []
+        self._nocase = nocase
+
+    def __call__(self, subject: bytes) -> bool:
+        if self._nocase:
+            subject = subject.lower()
+        tokens = self._tokens
+        at = place = start = 0
+        behind_star = -1
+        while True:
+            if at == len(tokens):
+                tokens.append(next(self._rest))
+            token = tokens[at]
+            if isinstance(token, int):
+                at += 1
+                behind_star, start = at, place
+            elif place == len(subject):
+                return token is None
+            elif token is not None and subject[place] in token:
+                at += 1
+                place += 1
+            elif behind_star < 0:
+                return False
+            else:
+                start += 1
+                at, place = behind_star, start
+
+
+def _tokens(pattern: bytes) -> Iterator[bytes | int | None]:
+    at, end = 0, len(pattern)
+    while at < end:
         char = pattern[at]
-        if char == 0x5D:  # ]
-            at += 1
-            break
-        if char == 0x5C and at + 1 < len(pattern):  # backslash
-            members += b"\\x%02x" % pattern[at + 1]
-            at += 2
-        elif pattern[at + 1 : at + 2] == b"-" and at + 2 < len(pattern):
-            low, high = sorted((char, pattern[at + 2]))
-            members += b"\\x%02x-\\x%02x" % (low, high)
-            at += 3
+        at += 1
+        if char == _STAR:
+            while pattern[at : at + 1] == b"*":
+                at += 1
+            yield _STAR
+        elif char == _QUESTION:
+            yield _ALL
+        elif char == _CLASS:
+            negated, ranges, at = _class(pattern, at)
+            members = {byte for low, high in ranges for byte in range(low, high + 1)}
+            yield bytes(set(_ALL) - members if negated else members)
         else:
-            members += b"\\x%02x" % char
-            at += 1
-    if not members:
-        return (b"." if negated else b"(?!)"), at
-    return b"[%b%b]" % (b"^" if negated else b"", members), at
+            if char == _BACKSLASH and at < end:
+                char = pattern[at]
+                at += 1
+            yield _ALL[char : char + 1]
+    yield None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import Connect
 from tests.commands.test_keys import DB_RANGE, INT_RANGE, SAME_OBJECT, expired
+from tests.servers import Server
 from tests.wire import NOT_AN_INTEGER, OK, SYNTAX_ERROR, Error, Wire, arity_error
 
 INVALID_FIRST = Error("ERR invalid first DB index")
@@ -125,3 +128,36 @@ def test_flushall_holds_nobody_up(c: Wire, connect: Connect) -> None:
     assert other("DBSIZE") in (0, 200_000)
     assert c.read() == OK
     assert time.monotonic() - since < 1
+
+
+@pytest.mark.parametrize("name", ["FLUSHDB", "FLUSHALL"])
+def test_flushing_again_and_again_costs_little(c: Wire, name: str) -> None:
+    since = time.monotonic()
+    for _ in range(3):
+        replies = c.pipeline([command for _ in range(1000) for command in ([name], ["SET", "a", "b"])])
+        assert replies == [OK] * 2000
+    assert time.monotonic() - since < 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("keys", [1, 2000])
+def test_flushing_again_and_again_takes_no_memory(c: Wire, server: Server, keys: int) -> None:
+    filling = ["MSET", *[part for number in range(keys) for part in (f"k:{number}", "v")]]
+
+    def run() -> int:
+        """Fills and empties a hundred times; replies the pages of memory that the server has then."""
+        c.pipeline([filling, ["FLUSHALL"]] * 100)
+        return int(Path(f"/proc/{server.pid}/statm").read_text().split()[1])
+
+    run()
+    before = run()
+    assert run() - before < 30_000_000 // 4096
+
+
+def test_randomkey_after_swapdb(c: Wire) -> None:
+    for number in range(8):
+        c("SET", f"{{x}}{number}", "v")
+    assert c("SWAPDB", 0, 7) == OK
+    assert c("RANDOMKEY") == c.null
+    c("SELECT", 7)
+    assert len({c("RANDOMKEY") for _ in range(200)}) == 8

@@ -174,6 +174,9 @@ def test_keys(c: Wire) -> None:
     assert c("KEYS", "H*") == []
     expired(c, "hello")
     assert c("KEYS", "he*") == []
+    assert len(c("KEYS", "*")) == 5
+    assert c("DBSIZE") == 6, "it leaves the deletion of what is due to others"
+    assert c("KEYS", "h?" * 10_000) == []
     assert c("KEYS") == c("KEYS", "a", "b") == arity_error("keys")
 
 
@@ -188,6 +191,7 @@ def test_randomkey(c: Wire) -> None:
     c("FLUSHALL")
     expired(c, "k")
     assert c("RANDOMKEY") == c.null
+    assert c("DBSIZE") == 0
     assert c("RANDOMKEY", "x") == arity_error("randomkey")
 
 

@@ -93,3 +93,42 @@ def test_errors(c: Wire) -> None:
     assert c("SCAN", 0, "NOVALUES") == SYNTAX_ERROR
     assert c("SCAN", 0, "COUNT", "x", "FOO") == NOT_AN_INTEGER
     assert c("SCAN", 0, "COUNT", 1 << 63) == NOT_AN_INTEGER
+
+
+def test_a_walk_over_one_slot(c: Wire) -> None:
+    names = {b"{tag}%d" % number for number in range(5000)}
+    c("MSET", *[part for name in names for part in (name, "v")])
+    found: list[bytes] = []
+    cursor = b"0"
+    while not found or cursor != b"0":
+        cursor, keys = c("SCAN", cursor, "COUNT", 20)
+        assert len(keys) < 200
+        found += keys
+    assert set(found) == names
+
+
+def test_what_matches_and_is_due_is_deleted(c: Wire) -> None:
+    expired(c, "k1")
+    expired(c, "k2")
+    assert scan(c, "MATCH", "x*") == []
+    assert c("DBSIZE") == 2
+    assert scan(c, "MATCH", "*2") == []
+    assert c("DBSIZE") == 1
+    assert scan(c, "TYPE", "list") == []
+    assert c("DBSIZE") == 0
+
+
+def test_a_cursor_of_any_size_ends(c: Wire) -> None:
+    c("MSET", *[part for number in range(200) for part in (b"{tag}%d" % number, "v")])
+    for power in range(64):
+        cursor, turns = b"%d" % (1 << power | 5), 0
+        while cursor != b"0" and turns < 300:
+            cursor, _ = c("SCAN", cursor)
+            turns += 1
+        assert cursor == b"0"
+
+
+def test_a_giant_pattern(c: Wire) -> None:
+    c("MSET", *[part for number in range(1000) for part in (f"a{number}", "v")])
+    assert scan(c, "COUNT", 1000, "MATCH", b"a?" * 10_000) == []
+    assert len(scan(c, "COUNT", 1000, "MATCH", b"a" + b"*" * 2000 + b"[0-9]")) == 1000

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.commands.test_keys import expired
 from tests.wire import NOT_AN_INTEGER, OK, SYNTAX_ERROR, WRONGTYPE, Error, Wire, arity_error
 
 TOO_LONG = Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
@@ -153,6 +154,10 @@ def test_set_with_a_time_to_live(c: Wire) -> None:
     assert c("TTL", "k") == -1
     assert c("SET", "new", "w", "KEEPTTL") == OK
     assert c("TTL", "new") == -1
+    expired(c, "due")
+    assert c("SET", "due", "w", "KEEPTTL") == OK
+    assert c("GET", "due") == b"w"
+    assert c("TTL", "due") == -1
 
 
 def test_set_expires(c: Wire) -> None:

@@ -118,7 +118,8 @@ def test_many_keys_go_in_slices(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_was_deleted_is_freed(rig: Rig) -> None:
     db = rig.state.keyspace.databases[0]
-    db.set(b"k", b"v")
+    for number in range(1000):
+        db.set(b"k%d" % number, b"v")
     db.clear()
     assert len(rig.state.keyspace.graveyard) > 0
     rig.cron.start()

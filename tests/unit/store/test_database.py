@@ -140,13 +140,17 @@ def test_every_change_counts_once(db: Database, clock: Time, when: int | None) -
     assert db.dirty == before
 
 
-def test_clear_counts_the_keys_and_buries_them(keyspace: Keyspace, db: Database, clock: Time) -> None:
-    for number in range(10):
+@pytest.mark.parametrize("count", [10, HEAVY, HEAVY + 1, 30_000])
+def test_clear_counts_the_keys_and_buries_many(
+    keyspace: Keyspace, db: Database, clock: Time, count: int
+) -> None:
+    for number in range(count):
         db.put(b"%d" % number, b"v", clock.now + number)
     before = db.dirty
-    assert db.clear() == 10
-    assert (db.size, db.dirty - before, list(db.keys()), db.deadlines.next_look()) == (0, 10, [], None)
-    assert keyspace.graveyard
+    assert db.clear() == count
+    assert (db.size, db.dirty - before, list(db.keys()), db.deadlines.next_look()) == (0, count, [], None)
+    assert not any(db.shards) and not any(db.used)
+    assert bool(keyspace.graveyard) is (count > HEAVY)
     while keyspace.graveyard.free_slice(0.01):
         pass
     assert db.clear() == 0
@@ -169,6 +173,68 @@ def test_a_huge_value_is_buried_unless_taken(keyspace: Keyspace, db: Database) -
     assert len(huge) <= HEAVY
 
 
+def test_a_huge_value_among_few_keys_is_buried(keyspace: Keyspace, db: Database) -> None:
+    db.set(b"k", [b"x"] * 10_000)
+    db.clear()
+    assert keyspace.graveyard
+
+
+def test_a_huge_value_that_is_replaced_is_buried(keyspace: Keyspace, db: Database) -> None:
+    db.set(b"k", [b"x"] * 10_000)
+    db.replace(b"k", b"v")
+    assert keyspace.graveyard
+
+
+def test_emptying_and_filling_costs_little(keyspace: Keyspace, db: Database) -> None:
+    since = time.thread_time()
+    for _ in range(3000):
+        for each in keyspace.databases:
+            each.clear()
+        db.set(b"a", b"b")
+    assert time.thread_time() - since < 0.5
+    assert not keyspace.graveyard
+
+
+def test_what_waits_to_be_freed_is_bounded_when_nobody_frees_it(keyspace: Keyspace, db: Database) -> None:
+    most = 0
+    for _ in range(60):
+        for number in range(10_000):
+            db.set(b"%d" % number, b"v")
+        db.clear()
+        most = max(most, keyspace.graveyard._waiting)
+    assert most < 150_000
+
+
+def test_a_shard_goes_with_its_last_key(db: Database, clock: Time) -> None:
+    db.set(b"{tag}1", b"v")
+    db.put(b"{tag}2", b"v", clock.now + 1)
+    assert sum(db.used) == 1
+    db.delete(b"{tag}1")
+    assert sum(db.used) == 1
+    clock.now += 1
+    assert db.peek(b"{tag}2") is None
+    assert not any(db.used)
+    db.update(b"{tag}2", b"v")
+    db.put(b"{tag}2", b"w", clock.now)
+    db.put(b"{tag}2", b"x", None)  # the one before was due, and the last of its slot
+    assert (db.get(b"{tag}2"), db.size, sum(db.used)) == (b"x", 1, 1)
+
+
+@pytest.mark.parametrize("name", ["random_key", "keys", "scan"])
+def test_walks_over_few_keys_are_short(db: Database, name: str) -> None:
+    db.set(b"a", b"1")
+    db.set(b"b", b"2")
+    since = time.thread_time()
+    for _ in range(1000):
+        if name == "random_key":
+            db.random_key()
+        elif name == "keys":
+            assert len(list(db.keys())) == 2
+        else:
+            assert len(db.scan(0, 10)[1]) == 2
+    assert time.thread_time() - since < 0.1
+
+
 def test_swap_exchanges_all(keyspace: Keyspace, clock: Time) -> None:
     one, other = keyspace.databases[:2]
     one.put(b"a", b"1", clock.now + 10)
@@ -177,6 +243,15 @@ def test_swap_exchanges_all(keyspace: Keyspace, clock: Time) -> None:
     assert (one.size, other.size) == (0, 2)
     assert (one.get(b"a"), other.get(b"a"), other.deadline(b"a")) == (None, b"1", clock.now + 10)
     assert (one.index, other.index) == (0, 1)
+
+
+def test_random_key_after_a_swap(keyspace: Keyspace) -> None:
+    one, other = keyspace.databases[:2]
+    for number in range(8):
+        one.set(b"{x}%d" % number, b"v")
+    other.swap(one)
+    other.dirty = 0
+    assert len({other.random_key() for _ in range(200)}) == 8
 
 
 # Active expiry.
@@ -248,6 +323,47 @@ def test_a_cursor_from_nowhere_ends_the_scan(db: Database) -> None:
     db.set(b"k", b"v")
     assert db.scan(1 << 63, 10) == (0, [])
     assert db.scan(16383, 10) == (0, [])
+
+
+@pytest.mark.parametrize("cursor", [1 << 14, 3 << 20, 511 << 14 | 7, 5 << 14 | 16383, (1 << 64) - 1])
+def test_any_cursor_is_taken(db: Database, cursor: int) -> None:
+    for number in range(5000):
+        db.set(b"{tag}%d" % number, b"v")
+    for _ in range(600):
+        if not cursor:
+            break
+        cursor, _ = db.scan(cursor, 10)
+    assert cursor == 0
+
+
+def test_a_crowded_slot_is_scanned_in_parts(db: Database) -> None:
+    kept = {b"{tag}%d" % number for number in range(20_000)} | {b"other%d" % number for number in range(500)}
+    for key in kept:
+        db.set(key, b"v")
+    seen: Counter[bytes] = Counter()
+    cursor, turn = 0, 0
+    while turn == 0 or cursor:
+        cursor, found = db.scan(cursor, 10)
+        assert len(found) < 300
+        assert cursor < 1 << 64
+        seen.update(found)
+        turn += 1
+        for number in range(1000):  # it grows, then it shrinks
+            key = b"{tag}new%d" % (turn // 2 * 1000 + number)
+            db.set(key, b"v") if turn < 50 else db.delete(key)
+    assert all(seen[key] == 1 for key in kept)
+
+
+def test_a_scan_deletes_what_matches_and_is_due(
+    db: Database, clock: Time, expired: list[tuple[int, bytes]]
+) -> None:
+    db.put(b"dead", b"v", clock.now)
+    db.put(b"{dead}2", b"v", clock.now)
+    db.put(b"gone", b"v", clock.now)
+    db.set(b"alive", b"v")
+    assert db.scan(0, 10, lambda key: b"g" not in key) == (0, [b"alive"])
+    assert sorted(expired) == [(0, b"dead"), (0, b"{dead}2")]
+    assert (db.size, db.deadlines.count) == (2, 1)
 
 
 def chi_square(counts: Counter[bytes | None], keys: int, draws: int) -> float:
@@ -388,6 +504,7 @@ class Model(RuleBasedStateMachine):
             model = self.live(number)
             assert sorted(db.keys()) == sorted(model)
             assert db.size == sum(map(len, db.shards)) >= len(model)
+            assert bytes(map(bool, db.shards)) == db.used
             deadlines = [when for shard in db.deadlines.slots.values() for when in shard.values()]
             assert (db.deadlines.count, db.deadlines.total) == (len(deadlines), sum(deadlines))
             assert {key: db.deadline(key) for key in model} == {key: when for key, (_, when) in model.items()}

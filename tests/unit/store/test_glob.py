@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from respcache.store.glob import compile_glob
+from respcache.store.glob import LONGEST, _Long, compile_glob
 
 
 def in_class(pattern: bytes, byte: int) -> tuple[bool, bytes]:
@@ -54,6 +54,42 @@ def matches(pattern: bytes, subject: bytes) -> bool:
 def test_it_matches_as_the_model_does(pattern: str, subject: str) -> None:
     expected = matches(pattern.encode(), subject.encode())
     assert bool(compile_glob(pattern.encode())(subject.encode())) is expected
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.text("ab*?[]^-\\", max_size=9), st.lists(st.text("ab]-\\^\n", max_size=6), min_size=1, max_size=3))
+def test_the_matcher_of_long_patterns_does_the_same(pattern: str, subjects: list[str]) -> None:
+    long = _Long(pattern.encode(), False)
+    for subject in subjects:
+        assert long(subject.encode()) is matches(pattern.encode(), subject.encode())
+
+
+@given(st.text("aB*?[]^\\", max_size=9), st.text("AbB]\\^", max_size=6))
+def test_long_patterns_fold_letters(pattern: str, subject: str) -> None:
+    long = _Long(pattern.lower().encode(), True)
+    assert long(subject.encode()) is bool(compile_glob(pattern.encode(), nocase=True)(subject.encode()))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "subject"),
+    [
+        (b"a?" * 500_000, b"ab" * 500_000),
+        (b"a" * 2000 + b"*", b"a" * 2001),
+        (b"?" * (LONGEST + 1), b"x" * (LONGEST + 1)),
+        (b"[" + b"a-b" * 300_000 + b"]*", b"b"),
+        (b"[" + bytes(range(94, 256)) * 6000, b"x"),
+        (b"*" * 1_000_000 + b"[a-c]", b"xyzc"),
+        (b"*[ab]" * 300_000, b"ab" * 300_000),
+    ],
+)
+@pytest.mark.parametrize("nocase", [False, True])
+def test_giant_patterns_take_no_time(pattern: bytes, subject: bytes, nocase: bool) -> None:
+    since = time.thread_time()
+    match = compile_glob(pattern, nocase)
+    others = [match(b"a%d" % number) for number in range(1000)]
+    assert time.thread_time() - since < 1
+    assert bool(match(subject)) is (pattern[1:2] != b"^")
+    assert not all(others) or pattern[-1:] == b"*"
 
 
 @given(st.binary(max_size=12))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections import deque
 from typing import Any
 
 import pytest
 
-from respcache.store.lazyfree import HEAVY, Graveyard, is_heavy
+from respcache.store.lazyfree import HEAVY, PLENTY, Graveyard, is_heavy
 
 
 class Leaf:
@@ -46,6 +47,30 @@ def test_all_is_freed_in_slices(build: Any, count: int) -> None:
     assert not graveyard
     if count > HEAVY:
         assert slices > 1
+
+
+@pytest.mark.parametrize("size", [600, 10_000])
+def test_who_buries_much_helps_to_free(size: int) -> None:
+    graveyard = Graveyard()
+    alive: weakref.WeakSet[Leaf] = weakref.WeakSet()
+    for _ in range(60 * PLENTY // 10 // size):
+        leaves = [Leaf() for _ in range(size)]
+        alive |= weakref.WeakSet(leaves)
+        graveyard.bury(dict(enumerate(leaves)))
+    del leaves
+    assert len(alive) < 2 * PLENTY
+    while graveyard.free_slice(0):
+        pass
+    assert not alive
+    assert graveyard._waiting == 0
+
+
+def test_a_burial_after_a_huge_one_is_short() -> None:
+    graveyard = Graveyard()
+    graveyard.bury([b"x"] * (20 * PLENTY))
+    since = time.thread_time()
+    graveyard.bury([b"x"] * (HEAVY + 1))
+    assert time.thread_time() - since < 0.005
 
 
 def test_what_is_heavy() -> None:
