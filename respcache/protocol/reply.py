@@ -8,6 +8,7 @@ Source: the RESP specification and `redis-server` 7.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
 OK = b"+OK\r\n"
@@ -93,7 +94,7 @@ def format_double(value: float) -> bytes:
     return f"{sign}{digits[0]}{tail}e{'-' if point < 1 else '+'}{magnitude}".encode()
 
 
-class Resp:
+class Resp(ABC):
     """What the two protocol versions write differently."""
 
     __slots__ = ("false", "null", "null_array", "true", "version")
@@ -106,25 +107,25 @@ class Resp:
     true: bytes
     false: bytes
 
+    @abstractmethod
     def map(self, pairs: Sequence[bytes]) -> bytes:
         """A map from encoded replies: key, value, key, value..."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set(self, items: Sequence[bytes]) -> bytes:
         """A set of encoded replies."""
-        raise NotImplementedError
 
+    @abstractmethod
     def push(self, items: Sequence[bytes]) -> bytes:
         """An out-of-band message of encoded replies."""
-        raise NotImplementedError
 
+    @abstractmethod
     def double(self, value: float) -> bytes:
         """A floating point number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def verbatim(self, value: bytes, kind: bytes = b"txt") -> bytes:
         """Text meant for a person, of a three-letter kind."""
-        raise NotImplementedError
 
 
 class _Resp2(Resp):
