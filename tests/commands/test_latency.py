@@ -133,11 +133,17 @@ def test_histogram(c: Wire) -> None:
     assert counts == sorted(set(counts)) and counts[-1] == 10
 
 
-@pytest.mark.parametrize(("seconds", "bounds"), [("0.0142", {16908}), ("0.0205", {33816}), ("0.1", {135266})])
-def test_bounds(c: Wire, seconds: str, bounds: set[int]) -> None:
-    assert c("CONFIG", "RESETSTAT") == OK
-    assert c("DEBUG", "SLEEP", seconds) == OK
-    assert histogram(c, "debug") == {b"debug": (1, dict.fromkeys(bounds, 1))}
+@pytest.mark.parametrize(("seconds", "bound"), [("0.0142", 16908), ("0.0205", 33816), ("0.1", 135266)])
+def test_bounds(c: Wire, seconds: str, bound: int) -> None:
+    for _ in range(50):  # a busy machine may sleep longer than it was told to, never less
+        assert c("CONFIG", "RESETSTAT") == OK
+        assert c("DEBUG", "SLEEP", seconds) == OK
+        calls, buckets = histogram(c, "debug")[b"debug"]
+        assert calls == 1 and list(buckets.values()) == [1]
+        assert min(buckets) >= bound
+        if buckets == {bound: 1}:
+            return
+    pytest.fail(f"{seconds} s were never counted below {bound} us")
 
 
 def test_histogram_of_containers(c: Wire) -> None:
