@@ -15,7 +15,8 @@ from respcache.features.slowlog import SlowLog
 from respcache.features.stats import Stats
 from respcache.protocol.reply import CRLF, HEADERS, RESP2, Resp, bulk
 from respcache.registry import Flag
-from respcache.store.database import Database, Keyspace
+from respcache.store.database import Database
+from respcache.store.keyspace import Keyspace
 from respcache.table import Entry, Mode
 
 DAY = 86400.0

@@ -15,6 +15,7 @@ from respcache.protocol.reply import bulk, integer
 from respcache.registry import BRIEF, DENYOOM, FAST, WRITE, command
 from respcache.state import Client
 from respcache.store import longdouble
+from respcache.store.events import INCRBY, INCRBYFLOAT
 
 
 def increment(c: Client, key: bytes, by: int) -> bytes:
@@ -30,7 +31,7 @@ def increment(c: Client, key: bytes, by: int) -> bytes:
     value += by
     if not INT64_MIN <= value <= INT64_MAX:
         raise OVERFLOW
-    c.db.update(key, value)
+    c.db.update(key, value, INCRBY)
     return integer(value)
 
 
@@ -40,7 +41,7 @@ def incr(c: Client, key: bytes) -> bytes:
     value = c.db.peek(key)
     if type(value) is int and value < INT64_MAX:  # what `increment` would do, without its calls
         value += 1
-        c.db.update(key, value)
+        c.db.update(key, value, INCRBY)
         return b":%d\r\n" % value
     return increment(c, key, 1)
 
@@ -90,5 +91,5 @@ def incrbyfloat(c: Client, key: bytes, increment_: bytes) -> bytes:
         new = longdouble.to_text(longdouble.add(number, long_double(increment_)))
     except OverflowError:
         raise NAN_OR_INFINITY from None
-    c.db.replace(key, new)
+    c.db.replace(key, new, INCRBYFLOAT)
     return bulk(new)

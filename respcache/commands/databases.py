@@ -11,6 +11,7 @@ from respcache.protocol.errors import DB_RANGE, SAME_OBJECT, SYNTAX, ReplyError
 from respcache.protocol.reply import OK, ONE, ZERO
 from respcache.registry import BRIEF, FAST, LOADING, READONLY, STALE, WRITE, command
 from respcache.state import Client
+from respcache.store.events import MOVE_FROM, MOVE_TO
 from respcache.store.database import Database
 
 _INT_RANGE = ReplyError(b"ERR value is out of range, value must between -2147483648 and 2147483647")
@@ -84,9 +85,9 @@ def move(c: Client, key: bytes, number: bytes) -> bytes:
         raise SAME_OBJECT
     if key not in c.db or key in target:
         return ZERO
-    taken = c.db.take(key)
+    taken = c.db.take(key, MOVE_FROM)
     assert taken is not None
-    target.put(key, *taken)
+    target.put(key, *taken, MOVE_TO)
     return ONE
 
 

@@ -8,6 +8,7 @@ from respcache.protocol.errors import NO_SUCH_KEY, SAME_OBJECT, SYNTAX, ReplyErr
 from respcache.protocol.reply import OK, ONE, ZERO, bulk, bulks, integer, status
 from respcache.registry import BRIEF, DENYOOM, FAST, READONLY, WRITE, command
 from respcache.state import Client
+from respcache.store.events import COPY_TO, RENAME_FROM, RENAME_TO
 from respcache.store.glob import compile_glob
 from respcache.store.types import TYPES, type_name
 
@@ -89,10 +90,10 @@ def renamenx(c: Client, key: bytes, newkey: bytes) -> bytes:
 def _rename(c: Client, key: bytes, newkey: bytes) -> None:
     if key == newkey and key in c.db:
         return
-    taken = c.db.take(key)
+    taken = c.db.take(key, RENAME_FROM)
     if taken is None:
         raise NO_SUCH_KEY
-    c.db.put(newkey, *taken)
+    c.db.put(newkey, *taken, RENAME_TO)
 
 
 @command(
@@ -120,7 +121,7 @@ def copy(c: Client, source: bytes, destination: bytes, *options: bytes) -> bytes
     value = c.db.get(source)
     if value is None or (destination in target and not replace):
         return ZERO
-    target.put(destination, TYPES[type(value)].copy(value), c.db.deadline(source))
+    target.put(destination, TYPES[type(value)].copy(value), c.db.deadline(source), COPY_TO)
     return ONE
 
 

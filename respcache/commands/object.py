@@ -8,7 +8,7 @@ from respcache.protocol.errors import ReplyError
 from respcache.protocol.reply import ONE, bulk, integer
 from respcache.registry import LOADING, READONLY, STALE, command, container
 from respcache.state import Client
-from respcache.store.tracked import idle, track
+from respcache.store.tracked import idle
 from respcache.store.types import TYPES, is_integer_text
 
 _NO_LFU = ReplyError(
@@ -54,7 +54,7 @@ def object_idletime(c: Client, key: bytes) -> bytes:
 
     Nobody notes when keys are used before the first call: idle times count from then at the earliest.
     """
-    track(c.server.keyspace)
+    c.server.keyspace.track()
     return c.resp.null if c.db.look(key) is None else integer(idle(c.db, key))
 
 

@@ -25,6 +25,7 @@ from respcache.protocol.errors import (
 from respcache.protocol.reply import CRLF, EMPTY_BULK, HEADERS, OK, ONE, ZERO, array, bulk, integer
 from respcache.registry import BRIEF, DENYOOM, FAST, READONLY, WRITE, command
 from respcache.state import Client
+from respcache.store.events import APPEND, EXPIRE, SET, SETRANGE
 
 
 def string(value: object) -> bytes:
@@ -173,7 +174,7 @@ def set_(c: Client, key: bytes, value: bytes, *options: bytes) -> bytes:
     if len(options) == 2:  # EX seconds, nearly always
         unit = options[0].upper()
         if unit in _UNITS:
-            c.db.put(key, value, _deadline(c, unit, options[1], "set"))
+            _set_until(c, key, value, _deadline(c, unit, options[1], "set"))
             return OK
     return _set_with(c, key, value, options)
 
@@ -206,10 +207,16 @@ def _set_with(c: Client, key: bytes, value: bytes, options: Sequence[bytes]) -> 
         return reply if wants_old else c.resp.null
     if keeps:
         c.db.peek(key)  # a key that is due has no time to live to keep
-        c.db.replace(key, value)
+        c.db.replace(key, value, SET)
     else:
-        c.db.put(key, value, when)
+        _set_until(c, key, value, when)
     return reply
+
+
+def _set_until(c: Client, key: bytes, value: bytes, when: int | None) -> None:
+    c.db.put(key, value, when)
+    if when is not None:
+        c.db.notify(key, EXPIRE)
 
 
 @command(WRITE | DENYOOM | FAST | BRIEF, group="string", keys=key("OW INSERT"), syntax="key:key value")
@@ -227,7 +234,7 @@ def setnx(c: Client, key: bytes, value: bytes) -> bytes:
 def setex(c: Client, key: bytes, seconds: bytes, value: bytes) -> bytes:
     """Sets the string value of a key and its time to live in seconds. O(1). Since 2.0.0."""
     when = _deadline(c, b"EX", seconds, "setex")
-    c.db.put(key, value, when)
+    _set_until(c, key, value, when)
     return OK
 
 
@@ -240,7 +247,7 @@ def setex(c: Client, key: bytes, seconds: bytes, value: bytes) -> bytes:
 def psetex(c: Client, key: bytes, milliseconds: bytes, value: bytes) -> bytes:
     """Sets the string value of a key and its time to live in milliseconds. O(1). Since 2.6.0."""
     when = _deadline(c, b"PX", milliseconds, "psetex")
-    c.db.put(key, value, when)
+    _set_until(c, key, value, when)
     return OK
 
 
@@ -351,15 +358,15 @@ def append(c: Client, key: bytes, value: bytes) -> bytes:
     """Appends to a string, which is empty if the key is missing; replies its size. O(1). Since 2.0.0."""
     old = c.db.peek(key)
     if old is None:
-        c.db.set(key, value)
+        c.db.set(key, value, APPEND)
         return integer(len(value))
     size = length(old) + len(value)
     check_size(c, size)
     if type(old) is bytearray:
         old += value
-        c.db.touch(key)
+        c.db.touch(key, APPEND)
     else:
-        c.db.replace(key, bytearray(string(old)) + value)
+        c.db.replace(key, bytearray(string(old)) + value, APPEND)
     return integer(size)
 
 
@@ -382,11 +389,11 @@ def setrange(c: Client, key: bytes, offset: bytes, value: bytes) -> bytes:
         if end > size:
             old += bytes(end - size)
         old[start:end] = value
-        c.db.touch(key)
+        c.db.touch(key, SETRANGE)
         return integer(len(old))
     new = bytearray(max(size, end))
     if old is not None:
         new[:size] = string(old)
     new[start:end] = value
-    c.db.replace(key, new)
+    c.db.replace(key, new, SETRANGE)
     return integer(len(new))

@@ -1,11 +1,11 @@
-"""The keyspace: databases of 16384 shards, one for each hash slot.
+"""A database: 16384 shards, one for each hash slot.
 
 A shard is a plain dict from key to value, made with the first key of its slot and gone with the last. The value
 carries its own type: a string is `bytes`, or `int` once arithmetic touched it, or `bytearray` once it was changed
 in place; the other types are classes of their own. The caller never mutates `bytes` and `int`; it tells `touch`
 when it has changed any other value in place.
 
-The store knows no clients. Deletion by expiry is reported through `Keyspace.on_expired`.
+The store knows no clients. Deletion by expiry is reported through `on_expired`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import random
 from binascii import crc_hqx
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from respcache.clock import Clock, monotonic
 from respcache.store import cursor as cursors
 from respcache.store.access import AccessTimes
+from respcache.store.events import DEL, EXPIRE, PERSIST, SET, Event
 from respcache.store.expiry import Deadlines
 from respcache.store.lazyfree import HEAVY, Graveyard, is_heavy
 from respcache.store.slot import BRACE, MASK, SLOTS, hash_slot, tagged_slot
@@ -35,8 +36,21 @@ _NEVER = (-1, -1)
 """A census that is out of date."""
 
 
+class Listener(Protocol):
+    """Who is told of all changes of a database, see `respcache.store.observed`. It may not change any."""
+
+    def changed(self, db: Database, key: bytes, event: Event, fresh: bool) -> None:
+        """A key was changed, made (then it is `fresh`) or deleted."""
+
+    def missed(self, db: Database, key: bytes) -> None:
+        """A key was read that is not there."""
+
+    def cleared(self, db: Database, touched: Callable[[bytes], bool]) -> None:
+        """All keys are about to change at once: those of which `touched` says so."""
+
+
 class Database:
-    """One numbered database."""
+    """One numbered database. Whatever changes a key says which event that is; only who listens cares."""
 
     __slots__ = (
         "_census",
@@ -48,6 +62,7 @@ class Database:
         "graveyard",
         "hits",
         "index",
+        "listeners",
         "misses",
         "on_expired",
         "shards",
@@ -73,6 +88,8 @@ class Database:
         count."""
         self.hits = 0
         self.misses = 0
+        self.listeners: tuple[Listener, ...] = ()
+        """Who is told of each change; none: nobody, and then the class is not that of `respcache.store.observed`."""
         self.accesses: AccessTimes | None = None
         """When keys were last used; None until somebody asks, see `respcache.store.access`."""
         self._peeked = _EMPTY  # the shard that `peek` looked into last
@@ -115,25 +132,26 @@ class Database:
 
     # Changing
 
-    def set(self, key: bytes, value: Value) -> None:
-        """Sets a value, whatever was there; a time to live is gone.
-
-        A heavy old value is freed at once: to look at each old value would cost every SET more than it is worth.
-        """
+    def set(self, key: bytes, value: Value, event: Event = SET) -> None:
+        """Sets a value, whatever was there; a time to live is gone."""
         slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
         shard = self.shards[slot]
-        if key not in shard:
+        old = shard.get(key)
+        if old is None:
             if shard is _EMPTY:
                 shard = self._open(slot)
             self.size += 1
-        elif self.deadlines.count:
-            when = self.deadlines.drop(slot, key)
-            if when is not None and when <= self.clock.ms():
-                self.on_expired(self, key)
+        else:
+            if type(old) is not bytes and is_heavy(old):
+                self.graveyard.bury(old)
+            if self.deadlines.count:
+                when = self.deadlines.drop(slot, key)
+                if when is not None and when <= self.clock.ms():
+                    self.on_expired(self, key)
         shard[key] = value
         self.dirty += 1
 
-    def replace(self, key: bytes, value: Value) -> None:
+    def replace(self, key: bytes, value: Value, event: Event) -> None:
         """Sets a value and keeps the key's time to live. The caller has looked for the key, so it is not due."""
         slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
         shard = self.shards[slot]
@@ -147,7 +165,7 @@ class Database:
         shard[key] = value
         self.dirty += 1
 
-    def put(self, key: bytes, value: Value, when: int | None) -> None:
+    def put(self, key: bytes, value: Value, when: int | None, event: Event = SET) -> None:
         """Sets a value and its deadline, in milliseconds since the epoch or None, as one change."""
         slot = tagged_slot(key) if BRACE in key else crc_hqx(key, 0) & MASK
         shard = self.shards[slot]
@@ -167,20 +185,28 @@ class Database:
         elif self.deadlines.count:
             self.deadlines.drop(slot, key)
 
-    def update(self, key: bytes, value: Value) -> None:
+    def update(self, key: bytes, value: Value, event: Event) -> None:
         """As `replace`, and faster, for the key that was looked for by the last `peek` and held nothing heavy."""
         shard = self._peeked
         if key not in shard:
-            self.set(key, value)
+            self.set(key, value, event)
             return
         shard[key] = value
         self.dirty += 1
 
-    def touch(self, key: bytes) -> None:
-        """Says that the value of a key was changed in place."""
-        self.dirty += 1
+    def touch(self, key: bytes, event: Event, changes: int = 1) -> None:
+        """Says that the value of a key was changed in place, which counts as so many changes."""
+        self.dirty += changes
 
-    def delete(self, key: bytes) -> bool:
+    def emptied(self, key: bytes, event: Event, changes: int = 1) -> None:
+        """Says that a change in place left a container empty, and deletes the key."""
+        self._remove(hash_slot(key), key)
+        self.dirty += changes
+
+    def notify(self, key: bytes, event: Event) -> None:
+        """An event of a key whose change was already told of: a second one of the same command."""
+
+    def delete(self, key: bytes, event: Event = DEL) -> bool:
         """Deletes a key. Tells whether it was there, alive."""
         slot = hash_slot(key)
         if key not in self.shards[slot] or (self.deadlines.count and self._expired(slot, key)):
@@ -189,7 +215,7 @@ class Database:
         self.dirty += 1
         return True
 
-    def take(self, key: bytes) -> tuple[Value, int | None] | None:
+    def take(self, key: bytes, event: Event) -> tuple[Value, int | None] | None:
         """Takes a living key out, to `put` its value and deadline elsewhere; that counts as the change. None:
         absent.
 
@@ -204,13 +230,13 @@ class Database:
         self._unlink(slot, key)
         return value, when
 
-    def expire_at(self, key: bytes, when: int) -> None:
+    def expire_at(self, key: bytes, when: int, event: Event = EXPIRE) -> None:
         """Gives an existing key a deadline, in milliseconds since the epoch. A past one makes it due at
         once."""
         self.deadlines.set(hash_slot(key), key, when)
         self.dirty += 1
 
-    def persist(self, key: bytes) -> bool:
+    def persist(self, key: bytes, event: Event = PERSIST) -> bool:
         """Takes a key's time to live away. Tells whether it had one."""
         if self.deadlines.drop(hash_slot(key), key) is not None:
             self.dirty += 1
@@ -392,56 +418,3 @@ class Database:
         self.shards[slot] = shard
         return shard
 
-
-class Keyspace:
-    """All databases of a server."""
-
-    __slots__ = ("databases", "expired", "expired_keys", "graveyard")
-
-    def __init__(self, count: int, clock: Clock) -> None:
-        self.graveyard = Graveyard()
-        """What was deleted and is still to be freed."""
-        self.databases = [Database(index, clock, self._on_expired, self.graveyard) for index in range(count)]
-        self.expired: list[Callable[[Database, bytes], None]] = []
-        """Who is told of each key that has expired."""
-        self.expired_keys = 0
-
-    @property
-    def dirty(self) -> int:
-        """Number of changes ever made to any database."""
-        return sum(db.dirty for db in self.databases)
-
-    @property
-    def hits(self) -> int:
-        """Number of reads that found their key."""
-        return sum(db.hits for db in self.databases)
-
-    @property
-    def misses(self) -> int:
-        """Number of reads that found no key."""
-        return sum(db.misses for db in self.databases)
-
-    def reset_stats(self) -> None:
-        """Forgets hits, misses and expired keys."""
-        for db in self.databases:
-            db.hits = db.misses = 0
-        self.expired_keys = 0
-
-    def next_look(self) -> int | None:
-        """When expire_due has something to do next, in milliseconds since the epoch; None: never so far."""
-        looks = [look for db in self.databases if (look := db.deadlines.next_look()) is not None]
-        return min(looks) if looks else None
-
-    def expire_due(self, budget: float) -> bool:
-        """Deletes keys that are due, for about `budget` seconds. Tells whether more of them are left."""
-        stop = monotonic() + budget
-        more = False
-        for db in self.databases:
-            if db.deadlines.count:
-                more |= db.expire_due(max(stop - monotonic(), 0))
-        return more
-
-    def _on_expired(self, db: Database, key: bytes) -> None:
-        self.expired_keys += 1
-        for tell in self.expired:
-            tell(db, key)

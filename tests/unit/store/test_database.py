@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respcache.clock import Clock
-from respcache.store.database import Database, Keyspace
+from respcache.store.database import Database
+from respcache.store.events import RENAME_FROM, SET
+from respcache.store.keyspace import Keyspace
 from respcache.store.lazyfree import HEAVY
 
 
@@ -70,7 +72,8 @@ def test_a_read_deletes_it(
 @pytest.mark.parametrize("name", ["peek", "look", "delete", "take", "__contains__"])
 def test_nobody_sees_it(db: Database, clock: Time, expired: list[tuple[int, bytes]], name: str) -> None:
     db.put(b"k", b"v", clock.now)
-    assert not getattr(db, name)(b"k")
+    event = [RENAME_FROM] if name == "take" else []
+    assert not getattr(db, name)(b"k", *event)
     assert db.size == 0
     assert expired == [(0, b"k")]
 
@@ -109,7 +112,7 @@ def test_random_key_finds_the_living_among_the_dead(db: Database, clock: Time) -
 
 def test_set_takes_a_time_to_live_away_and_replace_keeps_it(db: Database, clock: Time) -> None:
     db.put(b"k", b"v", clock.now + 10)
-    db.replace(b"k", b"w")
+    db.replace(b"k", b"w", SET)
     assert db.deadline(b"k") == clock.now + 10
     db.set(b"k", b"x")
     assert db.deadline(b"k") is None
@@ -121,11 +124,11 @@ def test_every_change_counts_once(db: Database, clock: Time, when: int | None) -
     for change in (
         lambda: db.set(b"k", b"v"),
         lambda: db.put(b"k", b"v", when and clock.now + when),
-        lambda: db.replace(b"k", b"w"),
-        lambda: db.touch(b"k"),
+        lambda: db.replace(b"k", b"w", SET),
+        lambda: db.touch(b"k", SET),
         lambda: db.expire_at(b"k", clock.now + 9),
         lambda: db.persist(b"k"),
-        lambda: db.put(b"other", *(db.take(b"k") or (b"", None))),
+        lambda: db.put(b"other", *(db.take(b"k", RENAME_FROM) or (b"", None))),
         lambda: db.delete(b"other"),
         lambda: db.swap(db),
     ):
@@ -135,7 +138,7 @@ def test_every_change_counts_once(db: Database, clock: Time, when: int | None) -
     before = db.dirty
     assert not db.delete(b"k")
     assert not db.persist(b"k")
-    assert db.take(b"k") is None
+    assert db.take(b"k", RENAME_FROM) is None
     assert db.dirty == before
 
 
@@ -161,7 +164,7 @@ def test_clear_counts_the_keys_and_buries_many(
 def test_a_huge_value_is_buried_unless_taken(keyspace: Keyspace, db: Database) -> None:
     huge = [b"x"] * 10_000
     db.set(b"k", huge)
-    taken = db.take(b"k")
+    taken = db.take(b"k", RENAME_FROM)
     assert not keyspace.graveyard
     assert taken is not None and taken[0] is huge
     db.put(b"k", *taken)
@@ -180,7 +183,7 @@ def test_a_huge_value_among_few_keys_is_buried(keyspace: Keyspace, db: Database)
 
 def test_a_huge_value_that_is_replaced_is_buried(keyspace: Keyspace, db: Database) -> None:
     db.set(b"k", [b"x"] * 10_000)
-    db.replace(b"k", b"v")
+    db.replace(b"k", b"v", SET)
     assert keyspace.graveyard
 
 
@@ -213,7 +216,7 @@ def test_a_shard_goes_with_its_last_key(db: Database, clock: Time) -> None:
     clock.now += 1
     assert db.peek(b"{tag}2") is None
     assert not any(db.used)
-    db.update(b"{tag}2", b"v")
+    db.update(b"{tag}2", b"v", SET)
     db.put(b"{tag}2", b"w", clock.now)
     db.put(b"{tag}2", b"x", None)  # the one before was due, and the last of its slot
     assert (db.get(b"{tag}2"), db.size, sum(db.used)) == (b"x", 1, 1)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from respcache.clock import Clock
-from respcache.store.database import Keyspace
+from respcache.store.events import RENAME_FROM, SET
+from respcache.store.keyspace import Keyspace
 from tests.unit.store.test_database import Time
 
 KEYS = st.sampled_from([b"a", b"b", b"c", b"{a}1", b"{a}2", b""])
@@ -42,7 +43,7 @@ class Model(RuleBasedStateMachine):
     def replace(self, number: int, key: bytes, value: bytes) -> None:
         db, model = self.keyspace.databases[number], self.live(number)
         db.peek(key)
-        db.replace(key, value)
+        db.replace(key, value, SET)
         model[key] = (value, model.get(key, (b"", None))[1])
 
     @rule(number=st.integers(0, 1), key=KEYS)
@@ -58,7 +59,7 @@ class Model(RuleBasedStateMachine):
     @rule(source=st.integers(0, 1), other=st.integers(0, 1), key=KEYS, newkey=KEYS)
     def move(self, source: int, other: int, key: bytes, newkey: bytes) -> None:
         found = self.live(source).pop(key, None)
-        taken = self.keyspace.databases[source].take(key)
+        taken = self.keyspace.databases[source].take(key, RENAME_FROM)
         assert taken == found
         if taken is not None:
             self.keyspace.databases[other].put(newkey, *taken)

@@ -8,8 +8,10 @@ import pytest
 
 from respcache.clock import Clock
 from respcache.store import access
-from respcache.store.database import Database, Keyspace
-from respcache.store.tracked import TrackedDatabase, idle, track
+from respcache.store.database import Database
+from respcache.store.events import SET
+from respcache.store.keyspace import Keyspace
+from respcache.store.tracked import TrackedDatabase, idle
 
 
 class Time:
@@ -46,13 +48,13 @@ def test_a_plain_database_notes_nothing(keyspace: Keyspace) -> None:
 def test_each_use_counts(keyspace: Keyspace, time: Time) -> None:
     db = keyspace.databases[0]
     db.set(b"k", b"v")
-    track(keyspace)
+    keyspace.track()
     assert type(db) is TrackedDatabase
     uses: list[Callable[[], object]] = [
         lambda: db.get(b"k"),
         lambda: db.set(b"k", b"w"),
-        lambda: db.replace(b"k", b"x"),
-        lambda: db.touch(b"k"),
+        lambda: db.replace(b"k", b"x", SET),
+        lambda: db.touch(b"k", SET),
     ]
     for use in uses:
         time.now += 10.5
@@ -63,7 +65,7 @@ def test_each_use_counts(keyspace: Keyspace, time: Time) -> None:
 
 def test_looking_is_no_use(keyspace: Keyspace, time: Time) -> None:
     db = keyspace.databases[0]
-    track(keyspace)
+    keyspace.track()
     db.set(b"k", b"v")
     time.now += 7
     assert db.look(b"k") == db.peek(b"k") == b"v"
@@ -74,15 +76,15 @@ def test_looking_is_no_use(keyspace: Keyspace, time: Time) -> None:
 def test_keys_not_used_since_count_from_the_beginning(keyspace: Keyspace, time: Time) -> None:
     db = keyspace.databases[0]
     db.set(b"k", b"v")
-    track(keyspace)
+    keyspace.track()
     time.now += 3
-    track(keyspace)  # changes nothing
+    keyspace.track()  # changes nothing
     assert idle(db, b"k") == 3
 
 
 def test_a_key_that_is_gone_is_forgotten(keyspace: Keyspace, time: Time) -> None:
     db = keyspace.databases[0]
-    track(keyspace)
+    keyspace.track()
     db.set(b"k", b"v")
     db.delete(b"k")
     assert db.accesses is not None
@@ -96,7 +98,7 @@ def test_a_key_that_is_gone_is_forgotten(keyspace: Keyspace, time: Time) -> None
 
 def test_a_missing_key_is_not_noted(keyspace: Keyspace, time: Time) -> None:
     db = keyspace.databases[0]
-    track(keyspace)
+    keyspace.track()
     assert db.get(b"k") is None
     assert db.accesses is not None
     assert not db.accesses.slots
@@ -104,7 +106,7 @@ def test_a_missing_key_is_not_noted(keyspace: Keyspace, time: Time) -> None:
 
 def test_databases_swap_their_times(keyspace: Keyspace, time: Time) -> None:
     one, other = keyspace.databases
-    track(keyspace)
+    keyspace.track()
     one.set(b"k", b"v")
     time.now += 4
     other.set(b"k", b"v")
