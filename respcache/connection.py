@@ -84,7 +84,7 @@ class Connection(Peer):
         self._detour = _ignore
         self._reader = None
         self._held = None
-        self.server.pause.forget(self.client.id)
+        self.server.forget(self.client)
         self.on_lost(self)
 
     def data_received(self, data: bytes) -> None:
@@ -118,17 +118,28 @@ class Connection(Peer):
             self.on_lost(self)  # at once: nobody who asks shall see it any more
 
     def release(self, reply: bytes | None = None) -> None:
-        """Ends a pause: with this reply, or by running the paused request again."""
-        held = self._held
-        if held is None:
+        """Ends a pause: with this reply, or by running the paused request again.
+
+        Who gives a reply is in the middle of somebody else's command: what came behind the paused request runs later.
+        """
+        if self._held is None:
             return
-        self._held = None
         self.client.paused = False
-        self._detour = self._careful
-        if reply is not None:
+        if reply is None:
+            self._resume()
+        else:
+            self._held = []
             if not self.client.swallow():
                 self.send(reply)
-            held = []
+            self.server.loop.call_soon(self._resume)
+
+    def _resume(self) -> None:
+        """Goes on behind a pause."""
+        held = self._held
+        if held is None:
+            return  # closed meanwhile
+        self._held = None
+        self._detour = self._careful
         self._drain(held or None)
 
     def distrust(self) -> None:
@@ -204,7 +215,7 @@ class Connection(Peer):
             reply = goodbye.reply
             self.closing = True
         except Exception as error:
-            ran, reply = failure(client, entry, argv, error)
+            ran, reply = failure(client, entry, len(argv), error)
         now = monotonic()
         if ran:
             seconds = now - since
@@ -288,7 +299,7 @@ class Connection(Peer):
                 except (Pause, Disconnect, _Malformed):
                     raise
                 except Exception as error:
-                    ran, reply = failure(client, entry, argv, error)
+                    ran, reply = failure(client, entry, len(argv), error)
                     push(reply)
                     before += not ran
                 done += 1

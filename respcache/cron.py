@@ -10,6 +10,7 @@ import asyncio
 import gc
 
 from respcache.clock import monotonic
+from respcache.serve import serve
 from respcache.state import ServerState
 
 EXPIRE_SLICE = 0.002
@@ -57,6 +58,8 @@ class Cron:
             self._expire()
         if self._freeing is None:
             self._free()
+        if self.server.waiting.ready:
+            serve(self.server)
         if self.server.pause.active:
             self._end_pause()
         if self.own_process:
@@ -67,6 +70,8 @@ class Cron:
     def _second(self) -> None:
         """What is done once a second."""
         server, now = self.server, monotonic()
+        if server.waiting.rest():
+            server.modes.serve(False)
         stats, timeout = server.stats, server.config.timeout
         received, sent = stats.net_input, stats.net_output
         for client in list(server.clients.values()):

@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterable
 
 from respcache.config import ConfigError, Rename, encode
 from respcache.features.blocking import Disconnect, Pause
+from respcache.features.pubsub import restrict
 from respcache.features.stats import CommandStats, Stats
-from respcache.protocol.errors import NOAUTH, wrong_arity
-from respcache.registry import BRIEF, MAY_REPLICATE, NO_AUTH, WRITE, Command, Handler, Registry
+from respcache.monitoring import as_replica, monitoring
+from respcache.protocol.errors import NOAUTH, NOT_IN_MULTI, wrong_arity
+from respcache.protocol.reply import QUEUED
+from respcache.registry import BRIEF, MAY_REPLICATE, NO_AUTH, NO_MULTI, WRITE, Command, Handler, Registry
+from respcache.serve import serving
 from respcache.state import Client
 from respcache.table import Entry, Mode
 
@@ -34,9 +38,17 @@ class Dispatcher:
         """The layers that are on, innermost first."""
         self.normal = Mode("normal")
         self.unauthenticated = Mode("unauthenticated")
-        self._base: dict[str, Layer] = {"unauthenticated": require_auth}
+        self.queueing = Mode("queueing")
+        self.subscribed = Mode("subscribed")
+        self.monitoring = Mode("monitoring")
+        self._base: dict[str, Layer] = {
+            "unauthenticated": require_auth,
+            "subscribed": restrict,
+            "monitoring": as_replica,
+        }
         self._muted: dict[str, Mode] = {}
-        self._modes = [self.normal, self.unauthenticated]
+        self._modes = [self.normal, self.unauthenticated, self.queueing, self.subscribed, self.monitoring]
+        self._uncounted = CommandStats()  # of calls that only queue
         self.compile()
 
     def mute(self, mode: Mode) -> Mode:
@@ -53,6 +65,16 @@ class Dispatcher:
         """Makes all commands wait, or only those that may write, or none."""
         self.switch("pause", None if all_commands is None else pausing(all_commands))
 
+    def monitor(self, on: bool) -> None:
+        """Tells the monitors what is run, or no longer."""
+        if on != ("monitor" in self.layers):
+            self.switch("monitor", monitoring if on else None)
+
+    def serve(self, on: bool) -> None:
+        """Looks after clients that wait for keys, or no longer."""
+        if on != ("serve" in self.layers):
+            self.switch("serve", serving if on else None)
+
     def switch(self, name: str, layer: Layer | None) -> None:
         """Turns a layer on, or off with None, for all clients at once."""
         if layer is None:
@@ -67,32 +89,40 @@ class Dispatcher:
             self._compile(mode)
 
     def _compile(self, mode: Mode) -> None:
-        base = mode.name.removeprefix("muted ")
-        layers = [*self.layers.values()]
-        if base in self._base:
-            layers.append(self._base[base])
-        if base != mode.name:
-            layers.append(silence)
+        monitored = "monitor" in self.layers
+        if monitored:
+            mode.table.clear()  # all requests take the way on which the spelling of the name is known
         for name, command in self.commands.items():
-            entry = self._entry(mode.entries, name, command, layers)
+            entry = self._entry(mode, mode.entries, self.normal.entries, name, command)
             if command.subcommands:
                 home = mode.subcommands.setdefault(name, {})
+                normal = self.normal.subcommands[name]
                 for subname, subcommand in (command.subcommands | command.unlisted).items():
-                    self._entry(home, subname, subcommand, layers)
-            else:
+                    self._entry(mode, home, normal, subname, subcommand)
+            elif not monitored:
                 mode.table[name] = mode.table[name.upper()] = entry
 
-    def _entry(self, home: dict[bytes, Entry], name: bytes, command: Command, layers: list[Layer]) -> Entry:
-        run = command.handler
-        for layer in layers:
-            run = layer(command, run)
+    def _entry(
+        self, mode: Mode, home: dict[bytes, Entry], normal: dict[bytes, Entry], name: bytes, command: Command
+    ) -> Entry:
+        """Makes the entry of a name in a mode what it must be now. Those of the normal mode are made first."""
+        base = mode.name.removeprefix("muted ")
+        queued = base == "queueing" and command.name not in AT_ONCE
+        run = queueing(normal[name]) if queued else command.handler
+        for layer_name, layer in self.layers.items():
+            if not queued or layer_name == "pause":
+                run = layer(command, run)
+        if base in self._base:
+            run = self._base[base](command, run)
+        if base != mode.name:
+            run = silence(command, run)
         lone = self.exact_timing or not command.flags & BRIEF
         entry = home.get(name)
         if entry is None:
-            stats = self.stats.commands.setdefault(command.name, CommandStats())
+            stats = self._uncounted if queued else self.stats.commands.setdefault(command.name, CommandStats())
             entry = home[name] = Entry(command, run, stats, lone)
         entry.run = run
-        entry.lone = lone
+        entry.lone = lone and not queued
         return entry
 
 
@@ -131,6 +161,26 @@ def require_auth(command: Command, handler: Handler) -> Handler:
     return refuse
 
 
+AT_ONCE = frozenset({"multi", "exec", "discard", "watch", "quit", "reset"})
+"""What is not queued behind MULTI."""
+
+
+def queueing(entry: Entry) -> Handler:
+    """What stands for a command behind MULTI; `entry` is what EXEC will call."""
+    command = entry.command
+
+    def queue(client: Client, *arguments: bytes) -> bytes:
+        transaction = client.transaction
+        assert transaction is not None
+        _check_arity(command, len(arguments))
+        if command.flags & NO_MULTI:
+            raise NOT_IN_MULTI
+        transaction.add(entry, arguments)
+        return QUEUED
+
+    return queue
+
+
 def silence(_command: Command, handler: Handler) -> Handler:
     """The layer of clients that asked for no replies."""
 
@@ -150,11 +200,16 @@ def pausing(all_commands: bool) -> Layer:
     """The layer that makes commands wait during CLIENT PAUSE: all of them, or those that may write."""
 
     def layer(command: Command, handler: Handler) -> Handler:
-        if not all_commands and not command.flags & (WRITE | MAY_REPLICATE):
+        is_exec = command.name == "exec"
+        if not all_commands and not is_exec and not command.flags & (WRITE | MAY_REPLICATE):
             return handler
 
         def wait(client: Client, *arguments: bytes) -> bytes:
             _check_arity(command, len(arguments))
+            transaction = client.transaction
+            reads = is_exec and not all_commands and (transaction is None or not transaction.writes)
+            if reads or client.server.nested:
+                return handler(client, *arguments)
             client.paused = True
             client.server.pause.wait(client.id, client.connection.release)
             raise Pause(retry=True)

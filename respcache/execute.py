@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from respcache.clock import monotonic
 from respcache.features.blocking import Disconnect, Pause
@@ -28,18 +29,23 @@ def execute(client: Client, argv: list[bytes]) -> bytes:
         entry, first = find(client, argv)
     except Rejection as error:
         client.server.stats.error(error.code)
+        if client.transaction is not None:
+            client.transaction.broken = True
         return b"" if client.swallow() else error.reply
     client.last = entry
+    client.names = argv[:first]
     ran = True
     try:
         reply = entry.run(client, *argv[first:])
-    except Pause:
+    except Pause as pause:
+        if not pause.retry:
+            entry.stats.record(1, monotonic() - since)
         raise
     except Disconnect:
         entry.stats.record(1, monotonic() - since)
         raise
     except Exception as error:
-        ran, reply = failure(client, entry, argv, error)
+        ran, reply = failure(client, entry, len(argv), error)
     if ran:
         seconds = monotonic() - since
         entry.stats.record(1, seconds)
@@ -78,17 +84,51 @@ def find(client: Client, argv: list[bytes]) -> tuple[Entry, int]:
     return found, 2
 
 
-def failure(client: Client, entry: Entry, argv: list[bytes], error: Exception) -> tuple[bool, bytes]:
-    """What to make of an exception of an entry: whether the call counts as one that ran, and the reply.
+def call(client: Client, entry: Entry, arguments: Sequence[bytes]) -> bytes:
+    """Runs a command of a transaction and returns its reply, which may be an error.
+
+    What ends the connection ends it after the transaction.
+    """
+    since = monotonic()
+    ran = True
+    try:
+        reply = entry.run(client, *arguments)
+    except Disconnect as goodbye:
+        client.connection.close()
+        reply = goodbye.reply
+    except Exception as error:
+        ran, reply = error_reply(client, entry, len(arguments) + entry.words, error)
+    if ran:
+        seconds = monotonic() - since
+        entry.stats.record(1, seconds)
+        if seconds >= client.server.slow_after:
+            client.server.exceeded(client, entry, [*entry.names, *arguments], seconds)
+    return reply
+
+
+def failure(client: Client, entry: Entry, words: int, error: Exception) -> tuple[bool, bytes]:
+    """As `error_reply`; the reply is empty if the client wants none."""
+    ran, reply = error_reply(client, entry, words, error)
+    return ran, b"" if client.swallow() else reply
+
+
+def error_reply(client: Client, entry: Entry, words: int, error: Exception) -> tuple[bool, bytes]:
+    """What to make of an exception of an entry that was called by a request of so many words: whether the call counts
+    as one that ran, and the reply.
 
     Most errors are constants. Python adds to the traceback of an exception each time that it is raised, and so would
     keep all frames of all failed calls with their arguments for ever: here they are let go.
     """
     command = entry.command
-    if isinstance(error, TypeError) and not command.accepts(len(argv)):
+    if isinstance(error, TypeError) and not command.accepts(words):
         error = wrong_arity(command.name)
     if isinstance(error, Rejection):
         entry.stats.rejected += 1
+        if client.transaction is not None:
+            client.transaction.broken = True
+            if command.name == "exec":
+                client.discard()
+                error = Rejection(b"EXECABORT Transaction discarded because of: " + error.text.removeprefix(b"ERR "))
     else:
         entry.stats.failed += 1
         if not isinstance(error, ReplyError):
@@ -96,4 +136,4 @@ def failure(client: Client, entry: Entry, argv: list[bytes], error: Exception) -
             error = INTERNAL_ERROR
     error.__traceback__ = error.__context__ = None
     client.server.stats.error(error.code)
-    return not isinstance(error, Rejection), b"" if client.swallow() else error.reply
+    return not isinstance(error, Rejection), error.reply

@@ -22,6 +22,7 @@ from respcache.connection import Connection
 from respcache.cron import Cron
 from respcache.directives import DIRECTIVES
 from respcache.dispatch import Dispatcher
+from respcache.features.notify import Notifier
 from respcache.log import logger as log
 from respcache.protocol.errors import MAX_CLIENTS
 from respcache.protocol.request import Limits
@@ -76,6 +77,7 @@ class Server:
         self.config = config
         self.state = state = ServerState(config, clock or Clock(), secrets.token_hex(20))
         state.modes = self._dispatcher = Dispatcher(REGISTRY, state.stats, config.renames)
+        self._notifier = Notifier(state.keyspace, state.pubsub)
         state.admit = self._admit
         state.shutdown = self._shutdown_soon
         self._own_process = own_process
@@ -363,6 +365,8 @@ class Server:
     def _lost(self, connection: Connection) -> None:
         self._connections.discard(connection)
         client = connection.client
+        client.unsubscribe()
+        client.monitor(False)
         if self.state.clients.pop(client.id, None) is not None:
             self.state.stats.net_input += client.net_input
             self.state.stats.net_output += client.net_output
@@ -376,6 +380,7 @@ class Server:
             ("slowlog-max-len",): self._set_slowlog_length,
             ("proto-max-bulk-len", "client-query-buffer-limit"): self._set_limits,
             ("client-output-buffer-limit",): self._set_output_limits,
+            ("notify-keyspace-events",): self._set_notifications,
             ("port",): lambda: self._rebind(self.config.port),
             ("bind",): lambda: self._rebind(self.config.port or self.state.port),
         }
@@ -411,9 +416,12 @@ class Server:
         self._limits.max_bulk = self.config.proto_max_bulk_len
         self.state.max_pending_input = self.config.client_query_buffer_limit
 
+    def _set_notifications(self) -> None:
+        self._notifier.follow(self.config.notify_keyspace_events)
+
     def _set_output_limits(self) -> None:
         for connection in self._connections:
-            connection.output_limit = self.config.output_limit("normal")
+            connection.output_limit = self.config.output_limit(connection.client.kind)
 
 
 def _reason(error: OSError) -> str:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import secrets
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from respcache.clock import Clock, monotonic
 from respcache.config import Config
+from respcache.features.blocking import Pause, Waiter, Waiting
 from respcache.features.latency import LatencyMonitor
+from respcache.features.monitor import Monitors
 from respcache.features.pause import ClientPause
+from respcache.features.pubsub import PubSub, Subscriber
 from respcache.features.slowlog import SlowLog
 from respcache.features.stats import Stats
+from respcache.features.watch import Watch, Watches
 from respcache.protocol.reply import CRLF, HEADERS, RESP2, Resp, bulk
 from respcache.registry import Flag
 from respcache.store.database import Database
 from respcache.store.keyspace import Keyspace
 from respcache.table import Entry, Mode
+from respcache.transaction import Transaction
 
 DAY = 86400.0
 """Seconds; no timer is set further ahead, since event loops differ in what they take."""
@@ -50,6 +55,13 @@ class Link(Protocol):
     def congested(self) -> bool:
         """Whether the peer is slower than the server."""
 
+    @property
+    def closing(self) -> bool:
+        """Whether the connection is being closed: nothing more is to be sent."""
+
+    output_limit: tuple[int, int, int]
+    """Of client-output-buffer-limit, see `Peer.check_output`."""
+
     def check_output(self, now: float) -> None:
         """Closes the connection if it is over its output limit; `now` is monotonic, in seconds."""
 
@@ -74,6 +86,11 @@ class Modes(Protocol):
 
     normal: Mode
     unauthenticated: Mode
+    queueing: Mode
+    subscribed: Mode
+    """Of RESP2 clients with subscriptions."""
+    monitoring: Mode
+    """Of clients that are sent what others do."""
 
     def compile(self) -> None:
         """Compiles all tables again, in place."""
@@ -81,8 +98,14 @@ class Modes(Protocol):
     def mute(self, mode: Mode) -> Mode:
         """The mode in which the same commands run and nothing is replied."""
 
+    def monitor(self, on: bool) -> None:
+        """Tells the monitors what is run, or no longer."""
+
     def pause(self, all_commands: bool | None) -> None:
         """Makes all commands wait, or only those that may write, or none."""
+
+    def serve(self, on: bool) -> None:
+        """Looks after clients that wait for keys, or no longer."""
 
 
 class Client:
@@ -100,8 +123,10 @@ class Client:
         "lib_version",
         "local",
         "mode",
+        "monitors",
         "muted",
         "name",
+        "names",
         "net_input",
         "net_output",
         "no_evict",
@@ -112,9 +137,13 @@ class Client:
         "seen",
         "server",
         "skips",
+        "subscriber",
         "table",
+        "transaction",
         "unix",
         "user",
+        "waiter",
+        "watch",
     )
 
     def __init__(self, server: ServerState, connection: Link, peer: bytes, local: bytes, unix: bool) -> None:
@@ -133,6 +162,7 @@ class Client:
         self.seen = self.created  # when the last request was read
         self.last: Entry | None = None  # what was called last
         self.name = b""
+        self.names: Sequence[bytes] = ()  # of the command being run, as spelled; only for `execute` and MONITOR
         self.lib_name = b""
         self.lib_version = b""
         self.user = b"default"
@@ -141,7 +171,12 @@ class Client:
         self.skips = 0  # muted for so many more replies only; 0: until CLIENT REPLY ON
         self.no_evict = False
         self.no_touch = False
-        self.paused = False  # waits for CLIENT UNPAUSE or a timeout
+        self.monitors = False  # MONITOR
+        self.subscriber: Subscriber | None = None  # None without subscriptions
+        self.paused = False  # waits: for keys, a timeout, or CLIENT UNPAUSE
+        self.waiter: Waiter | None = None  # what for, unless it is CLIENT UNPAUSE
+        self.transaction: Transaction | None = None  # what was queued since MULTI
+        self.watch: Watch | None = None  # the watched keys; None if it never watched any
         self.net_input = 0  # bytes read
         self.net_output = 0  # bytes of replies
 
@@ -165,6 +200,39 @@ class Client:
         self.mode = self.server.modes.mute(mode) if self.muted else mode
         self.table = self.mode.table
 
+    def rest(self) -> None:
+        """Enters the mode of a client that has authenticated and is in no transaction."""
+        modes = self.server.modes
+        if self.subscriber is not None and self.resp is RESP2:
+            self.enter(modes.subscribed)
+        else:
+            self.enter(modes.monitoring if self.monitors else modes.normal)
+
+    def speak(self, resp: Resp) -> None:
+        """Changes the protocol."""
+        self.resp = resp
+        if self.subscriber is not None:
+            self.subscriber.speak(resp)
+            if self.transaction is None:
+                self.rest()
+
+    @property
+    def kind(self) -> str:
+        """Its class of client-output-buffer-limit, which is also its type in CLIENT LIST and KILL."""
+        return "normal" if self.subscriber is None else "pubsub"
+
+    def unsubscribe(self) -> None:
+        """Ends all subscriptions."""
+        if self.subscriber is not None:
+            self.server.pubsub.forget(self.subscriber)
+            self.subscriber = None
+            self.connection.output_limit = self.server.config.output_limit("normal")
+
+    def monitor(self, on: bool) -> None:
+        """Has the client be told what others do, or no longer."""
+        if on != self.monitors:
+            self.server.monitor(self, on)
+
     def mute(self, on: bool, once: bool = False) -> None:
         """Stops replies (that of the next request only if `once`), or lets them through again.
 
@@ -183,6 +251,53 @@ class Client:
             if not self.skips:
                 self.mute(False)
         return True
+
+    def block(
+        self,
+        kind: bytes,
+        keys: Sequence[bytes],
+        timeout: int,
+        attempt: Callable[[], bytes | None],
+        nothing: bytes,
+        gone: bool = False,
+    ) -> bytes:
+        """Waits for keys of the selected database to hold values of a type, at most so many milliseconds; 0: for ever.
+
+        Each time when one does, `attempt` is called: it runs the command and returns the reply, or None if there is
+        still nothing; with `gone` also when such a value is no longer there. `nothing` is the reply when the time is over,
+        and inside of a transaction, where nobody can wait. Else this does not return: it raises Pause.
+        """
+        if self.server.nested:
+            return nothing
+        deadline = self.server.clock.ms() + timeout if timeout else 0
+        where = [(self.db.index, key) for key in dict.fromkeys(keys)]
+        self.paused = True
+        self.server.wait(Waiter(self, kind, where, deadline, attempt, nothing, gone))
+        raise Pause(retry=False)
+
+    def begin(self) -> None:
+        """MULTI: from the next request on commands are queued."""
+        self.transaction = Transaction()
+        self.enter(self.server.modes.queueing)
+
+    def discard(self) -> None:
+        """Ends a transaction, if there is one, and watches nothing any more."""
+        if self.transaction is not None:
+            self.transaction = None
+            self.rest()
+        self.unwatch()
+
+    def watch_key(self, key: bytes) -> None:
+        """Has the next transaction fail if a key of the selected database changes."""
+        if self.watch is None:
+            self.watch = Watch()
+        self.server.watches.add(self.watch, self.db, key)
+
+    def unwatch(self) -> None:
+        """Watches nothing any more."""
+        if self.watch is not None:
+            self.server.watches.drop(self.watch)
+            self.watch = None
 
     def log_in(self, user: bytes) -> None:
         """From the next request on this client is that user."""
@@ -215,8 +330,11 @@ class ServerState:
         "loop",
         "max_pending_input",
         "modes",
+        "monitors",
+        "nested",
         "pause",
         "port",
+        "pubsub",
         "replication_id",
         "run_id",
         "shutdown",
@@ -225,6 +343,8 @@ class ServerState:
         "started",
         "stats",
         "unix_started",
+        "waiting",
+        "watches",
     )
 
     admit: Callable[[Client], bytes]
@@ -245,6 +365,11 @@ class ServerState:
         self.slowlog = SlowLog(config.slowlog_max_len)
         self.latency = LatencyMonitor()
         self.pause = ClientPause()
+        self.pubsub = PubSub(lambda deliver: self.loop.call_soon(deliver))
+        self.monitors = Monitors(lambda deliver: self.loop.call_soon(deliver))
+        self.watches = Watches(self.keyspace)
+        self.waiting = Waiting(self.keyspace)
+        self.nested = False  # the commands of a transaction or a script are being run
         self.clients: dict[int, Client] = {}  # by id, oldest first
         self.last_client_id = 0
         self.port = 0  # of TCP, 0 if there is none
@@ -273,6 +398,45 @@ class ServerState:
         threshold = self.config.latency_monitor_threshold
         if 0 < threshold <= seconds * 1e3:
             self.latency.add(name, self.clock.ms() // 1000, int(seconds * 1e3))
+
+    def wait(self, waiter: Waiter) -> None:
+        """Takes in a client that begins to wait."""
+        self.waiting.add(waiter)
+        self.modes.serve(True)
+        self._time(waiter)
+
+    def _time(self, waiter: Waiter) -> None:
+        """Ends a wait if its time has come, else looks again when it comes."""
+        if waiter.deadline:
+            left = waiter.deadline - self.clock.ms()
+            if left <= 0:
+                self.end_wait(waiter, waiter.nothing)
+            else:
+                waiter.timer = self.loop.call_later(min(left / 1000, DAY), self._time, waiter)
+
+    def end_wait(self, waiter: Waiter, reply: bytes) -> None:
+        """Ends a wait with this reply."""
+        self.waiting.remove(waiter)
+        client = waiter.client
+        assert isinstance(client, Client)
+        client.connection.release(reply)
+
+    def forget(self, client: Client) -> None:
+        """A client is gone: nobody waits for it, and it waits for nothing."""
+        self.pause.forget(client.id)
+        client.unwatch()
+        if client.waiter is not None:
+            self.waiting.remove(client.waiter)
+
+    def monitor(self, client: Client, on: bool) -> None:
+        """Tells a client what others do, or no longer."""
+        self.monitors.deliver()
+        client.monitors = on
+        if on:
+            self.monitors.clients[client] = None
+        else:
+            self.monitors.clients.pop(client, None)
+        self.modes.monitor(bool(self.monitors.clients))
 
     def start_pause(self, until: int, all_commands: bool) -> None:
         """Makes commands wait until a time in milliseconds since the epoch, unless a longer pause is on."""

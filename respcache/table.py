@@ -26,6 +26,16 @@ class Entry:
         self.lone = lone
         """Each call is timed by itself: it may be slow, or the slow log wants to know exactly."""
 
+    @property
+    def names(self) -> list[bytes]:
+        """The words of a request before its arguments."""
+        return self.command.name.encode().split(b"|")
+
+    @property
+    def words(self) -> int:
+        """How many those are."""
+        return 1 if self.command.parent is None else 2
+
 
 class Gone(dict[bytes, Entry]):
     """The table of a client whose connection is closed: its next request ends what is being run for it."""

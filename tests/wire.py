@@ -14,6 +14,7 @@ Decoding is strict: a length or an integer that is not in its canonical form rai
 from __future__ import annotations
 
 import enum
+import select
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -188,6 +189,16 @@ class Wire:
                 if not isinstance(hello, Map):
                     self.close()
                     raise ProtocolError(f"HELLO 3 was answered with {hello!r}")
+
+    @property
+    def port(self) -> int:
+        """Where the server listens."""
+        return int(self._socket.getpeername()[1])
+
+    @property
+    def readable(self) -> bool:
+        """Whether something has been sent that was not read yet."""
+        return bool(self._buffer) or bool(select.select([self._socket], [], [], 0)[0])
 
     def __call__(self, *args: Argument) -> Reply:
         """Send a command and return the next thing the server says, a push included."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 import re
 
-from respcache.protocol.errors import NOT_FLOAT, NOT_INTEGER, ReplyError
+from respcache.protocol.errors import (
+    NOT_FLOAT,
+    NOT_INTEGER,
+    TIMEOUT_NEGATIVE,
+    TIMEOUT_NOT_FLOAT,
+    TIMEOUT_NOT_INTEGER,
+    TIMEOUT_RANGE,
+    ReplyError,
+)
 from respcache.store import longdouble
 
 INT64_MIN = -(1 << 63)
@@ -68,3 +76,18 @@ def long_double(word: bytes, error: ReplyError = NOT_FLOAT) -> int:
         return longdouble.parse(word)
     except ValueError:
         raise error from None
+
+
+def timeout(word: bytes) -> int:
+    """The timeout of a blocking command that takes seconds, in milliseconds; 0 is for ever. Raises Redis's errors."""
+    exact = double(word, TIMEOUT_NOT_FLOAT) * 1000
+    if exact > INT64_MAX:
+        raise TIMEOUT_RANGE
+    if exact <= -1:
+        raise TIMEOUT_NEGATIVE
+    return math.ceil(exact)
+
+
+def timeout_ms(word: bytes) -> int:
+    """The timeout of a command that takes milliseconds; 0 is for ever. Raises Redis's errors."""
+    return integer(word, TIMEOUT_NEGATIVE if word[:1] == b"-" and word[1:].isdigit() else TIMEOUT_NOT_INTEGER, low=0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from respcache.commands.arguments import INT64_MAX, integer
 from respcache.commands.connection import check_name
 from respcache.commands.help import help_reply
-from respcache.protocol.errors import SYNTAX, ReplyError
-from respcache.protocol.reply import EMPTY_ARRAY, OK, ZERO, bulk
+from respcache.protocol.errors import SYNTAX, TIMEOUT_NEGATIVE, TIMEOUT_NOT_INTEGER, TIMEOUT_RANGE, ReplyError
+from respcache.protocol.reply import EMPTY_ARRAY, OK, ONE, ZERO, bulk
 from respcache.protocol.reply import integer as integer_reply
 from respcache.registry import ADMIN, LOADING, NOSCRIPT, STALE, UNLISTED, command, container
 from respcache.state import Client
@@ -19,9 +19,7 @@ CLIENT = container(
 )
 
 PAUSE_MODE = ReplyError(b"ERR CLIENT PAUSE mode must be WRITE or ALL")
-TIMEOUT_NOT_INTEGER = ReplyError(b"ERR timeout is not an integer or out of range")
-TIMEOUT_NEGATIVE = ReplyError(b"ERR timeout is negative")
-TIMEOUT_RANGE = ReplyError(b"ERR timeout is out of range")
+UNBLOCKED = b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"
 UNBLOCK_REASON = ReplyError(b"ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
 
 
@@ -131,8 +129,12 @@ def client_unblock(c: Client, number: bytes, *reason: bytes) -> bytes:
         raise _too_many("UNBLOCK")
     if reason and reason[0].lower() not in (b"timeout", b"error"):
         raise UNBLOCK_REASON
-    integer(number)
-    return ZERO  # CLIENT PAUSE blocks too, but is not ended one by one
+    other = c.server.clients.get(integer(number))
+    if other is None or other.waiter is None:  # CLIENT PAUSE blocks too, but is not ended one by one
+        return ZERO
+    in_error = bool(reason) and reason[0].lower() == b"error"
+    c.server.end_wait(other.waiter, UNBLOCKED if in_error else other.waiter.nothing)
+    return ONE
 
 
 @command(

@@ -6,6 +6,7 @@ from respcache.clock import monotonic
 from respcache.commands.arguments import integer
 from respcache.commands.client import CLIENT, choice
 from respcache.features.blocking import Disconnect
+from respcache.features.pubsub import CHANNEL, PATTERN, SHARD
 from respcache.protocol.errors import SYNTAX, ReplyError
 from respcache.protocol.reply import OK
 from respcache.protocol.reply import integer as integer_reply
@@ -28,11 +29,6 @@ MAXAGE_NOT_INTEGER = ReplyError(b"ERR maxage is not an integer or out of range")
 MAXAGE_RANGE = ReplyError(b"ERR maxage should be greater than 0")
 
 
-def client_type(_client: Client) -> str:
-    """One of the values of `TYPES`."""
-    return "normal"
-
-
 def _type_named(word: bytes) -> str:
     found = TYPES.get(word.lower())
     if found is None:
@@ -48,8 +44,13 @@ def describe(client: Client, now: float, own: bool) -> bytes:
     """
     link = client.connection
     received, unsent = link.input_pending, link.output_pending
+    names = client.subscriber.names if client.subscriber is not None else ((), (), ())
     flags = [
+        (b"O", client.monitors),
+        (b"P", client.subscriber is not None),
+        (b"x", client.transaction is not None),
         (b"b", client.paused),
+        (b"d", client.watch is not None and client.watch.broken),
         (b"U", client.unix),
         (b"e", client.no_evict),
         (b"T", client.no_touch),
@@ -64,11 +65,11 @@ def describe(client: Client, now: float, own: bool) -> bytes:
         (b"idle", 0 if own else int(now - client.seen)),
         (b"flags", b"".join(flag for flag, is_set in flags if is_set) or b"N"),
         (b"db", client.db.index),
-        (b"sub", 0),
-        (b"psub", 0),
-        (b"ssub", 0),
-        (b"multi", -1),
-        (b"watch", 0),
+        (b"sub", len(names[CHANNEL])),
+        (b"psub", len(names[PATTERN])),
+        (b"ssub", len(names[SHARD])),
+        (b"multi", -1 if client.transaction is None else len(client.transaction.queued)),
+        (b"watch", 0 if client.watch is None else len(client.watch.keys)),
         (b"qbuf", received),
         (b"qbuf-free", 0),
         (b"argv-mem", 0),
@@ -129,7 +130,7 @@ def client_list(c: Client, *filters: bytes) -> bytes:
         chosen = list(clients.values())
     elif option == b"type" and len(filters) == 2:
         wanted = _type_named(filters[1])
-        chosen = [client for client in clients.values() if client_type(client) == wanted]
+        chosen = [client for client in clients.values() if client.kind == wanted]
     elif option == b"id" and len(filters) > 1:
         ids = [integer(word, INVALID_ID) for word in filters[1:]]
         chosen = [clients[number] for number in ids if number in clients]
@@ -212,7 +213,7 @@ class _Filter:
         return (
             client is not self.spared
             and (not self.id or client.id == self.id)
-            and (not self.type or client_type(client) == self.type)
+            and (not self.type or client.kind == self.type)
             and (self.peer in (None, client.peer))
             and (self.local in (None, client.local))
             and (self.user in (None, client.user))

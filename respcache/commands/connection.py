@@ -8,7 +8,7 @@ from hmac import compare_digest
 from respcache.commands.arguments import integer
 from respcache.features.blocking import Disconnect
 from respcache.protocol.errors import NOPROTO, SYNTAX, WRONGPASS, ReplyError, wrong_arity
-from respcache.protocol.reply import EMPTY_ARRAY, OK, PONG, RESP2, RESP3, Resp, bulk, status
+from respcache.protocol.reply import EMPTY_ARRAY, OK, PONG, RESP2, RESP3, Resp, array, bulk, status
 from respcache.protocol.reply import integer as integer_reply
 from respcache.registry import (
     ALLOW_BUSY,
@@ -45,11 +45,11 @@ BAD_VERSION = ReplyError(b"ERR Protocol version is not an integer or out of rang
 )
 def ping(c: Client, *message: bytes) -> bytes:
     """Answers, with PONG or with the message given. O(1). Since 1.0.0."""
-    if not message:
-        return PONG
     if len(message) > 1:
         raise wrong_arity("ping")
-    return bulk(message[0])
+    if c.subscriber is not None and c.resp is RESP2:  # not a mode's affair: it holds in the middle of EXEC, too
+        return array([bulk(b"pong"), bulk(message[0] if message else b"")])
+    return bulk(message[0]) if message else PONG
 
 
 @command(LOADING | STALE | FAST | BRIEF, group="connection", syntax="message")
@@ -124,7 +124,7 @@ def hello(c: Client, *arguments: bytes) -> bytes:
         raise HELLO_NOAUTH
     if name is not None:
         c.name = name
-    c.resp = resp
+    c.speak(resp)
     return resp.map(
         [
             bulk(b"server"),
@@ -178,8 +178,11 @@ def check_name(value: bytes, what: bytes = b"Client names") -> None:
 @command(NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY, group="connection")
 def reset(c: Client) -> bytes:
     """Makes the connection as it was when it was new. O(1). Since 6.2.0."""
+    c.discard()
+    c.speak(RESP2)
+    c.unsubscribe()
+    c.monitor(False)
     c.db = c.server.keyspace.databases[0]
-    c.resp = RESP2
     c.name = b""
     c.no_evict = c.no_touch = False
     if not c.skips:  # after CLIENT REPLY SKIP even this reply is left out

@@ -117,8 +117,15 @@ def _clients(server: ServerState) -> Fields:
         "client_recent_max_input_buffer": max((link.input_pending for link in links), default=0),
         "client_recent_max_output_buffer": max((link.output_pending for link in links), default=0),
         "blocked_clients": sum(client.paused for client in server.clients.values()),
-        **_idle("tracking_clients pubsub_clients watching_clients clients_in_timeout_table"),
-        **_idle("total_watched_keys total_blocking_keys total_blocking_keys_on_nokey"),
+        "tracking_clients": 0,
+        "pubsub_clients": sum(client.subscriber is not None for client in server.clients.values()),
+        "watching_clients": sum(client.watch is not None for client in server.clients.values()),
+        "clients_in_timeout_table": sum(
+            client.waiter is not None and client.waiter.deadline > 0 for client in server.clients.values()
+        ),
+        "total_watched_keys": len(server.watches),
+        "total_blocking_keys": server.waiting.keys,
+        "total_blocking_keys_on_nokey": server.waiting.keys_of_seekers,
     }
 
 
@@ -225,7 +232,8 @@ def _stats(server: ServerState) -> Fields:
         "instantaneous_input_repl_kbps": "0.00",
         "instantaneous_output_repl_kbps": "0.00",
         "rejected_connections": stats.rejected_connections,
-        **_idle("sync_full sync_partial_ok sync_partial_err expired_subkeys"),
+        **_idle("sync_full sync_partial_ok sync_partial_err"),
+        "expired_subkeys": keyspace.expired_fields,
         "expired_keys": keyspace.expired_keys,
         "expired_stale_perc": "0.00",
         **_idle("expired_time_cap_reached_count expire_cycle_cpu_milliseconds"),
@@ -234,7 +242,9 @@ def _stats(server: ServerState) -> Fields:
         **_idle("evicted_scripts total_eviction_exceeded_time current_eviction_exceeded_time"),
         "keyspace_hits": keyspace.hits,
         "keyspace_misses": keyspace.misses,
-        **_idle("pubsub_channels pubsub_patterns pubsubshard_channels"),
+        "pubsub_channels": len(server.pubsub.channels),
+        "pubsub_patterns": len(server.pubsub.patterns),
+        "pubsubshard_channels": len(server.pubsub.shards),
         **_idle("latest_fork_usec total_forks migrate_cached_sockets slave_expires_tracked_keys"),
         **_idle("active_defrag_hits active_defrag_misses active_defrag_key_hits active_defrag_key_misses"),
         **_idle("total_active_defrag_time current_active_defrag_time"),
@@ -322,7 +332,8 @@ def _keyspace(server: ServerState) -> Fields:
         if db.size:
             expires = db.deadlines.count
             left = max(db.deadlines.total // expires - now, 0) if expires else 0
-            shown[f"db{db.index}"] = f"keys={db.size},expires={expires},avg_ttl={left},subexpiry=0"
+            hashes = db.field_deadlines.count
+            shown[f"db{db.index}"] = f"keys={db.size},expires={expires},avg_ttl={left},subexpiry={hashes}"
     return shown
 
 

@@ -1,6 +1,18 @@
-"""Clients that wait: a handler raises `Pause`, and the connection holds what comes behind."""
+"""Clients that wait: a handler raises `Pause`, and the connection holds what comes behind.
+
+Who waits for keys is a `Waiter`. The databases tell `Waiting` which keys change, and after each command that changed
+one that somebody waits for, `respcache.serve` tries the waiting commands again, first come first served.
+"""
 
 from __future__ import annotations
+
+from asyncio import TimerHandle
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from respcache.store.database import Database
+from respcache.store.events import Event
+from respcache.store.keyspace import Keyspace
 
 
 class Pause(Exception):
@@ -21,3 +33,130 @@ class Disconnect(Exception):
     def __init__(self, reply: bytes = b"") -> None:
         super().__init__()
         self.reply = reply
+
+
+class Blocked(Protocol):
+    """The client behind a waiter."""
+
+    waiter: Waiter | None
+
+
+class Waiter:
+    """One client's blocking command."""
+
+    __slots__ = ("attempt", "client", "deadline", "gone", "keys", "kind", "nothing", "timer")
+
+    def __init__(
+        self,
+        client: Blocked,
+        kind: bytes,
+        keys: Sequence[tuple[int, bytes]],
+        deadline: int,
+        attempt: Callable[[], bytes | None],
+        nothing: bytes,
+        gone: bool,
+    ) -> None:
+        self.client = client
+        self.kind = kind
+        """The name of the type that a key must hold to be worth an attempt."""
+        self.keys = keys
+        """(number of the database, key)."""
+        self.deadline = deadline
+        """When it stops to wait, in milliseconds since the epoch; 0: never."""
+        self.attempt = attempt
+        """Runs the command again; None: there is still nothing."""
+        self.nothing = nothing
+        """The reply when the time is over."""
+        self.gone = gone
+        """An attempt is also due when a key has gone or changed its type."""
+        self.timer: TimerHandle | None = None
+
+
+class Waiting:
+    """All waiters. It listens to changes from the first one until `rest` finds that nobody waits any more."""
+
+    __slots__ = ("_keys", "_keyspace", "_listens", "count", "ready", "seekers")
+
+    def __init__(self, keyspace: Keyspace) -> None:
+        self._keyspace = keyspace
+        self._keys: dict[tuple[int, bytes], dict[Waiter, None]] = {}  # first come first
+        self._listens = False
+        self.count = 0
+        """Number of waiters, those without keys (WAIT) included."""
+        self.seekers = 0
+        """Number of those that want to know when a key is gone."""
+        self.ready: dict[tuple[int, bytes], None] = {}
+        """Keys that have changed and that somebody waits for, in this order."""
+
+    @property
+    def keys(self) -> int:
+        """Number of keys that somebody waits for."""
+        return len(self._keys)
+
+    @property
+    def keys_of_seekers(self) -> int:
+        """Number of those of which somebody wants to know when they are gone."""
+        return sum(any(waiter.gone for waiter in waiters) for waiters in self._keys.values())
+
+    def add(self, waiter: Waiter) -> None:
+        """A client begins to wait."""
+        if not self._listens:
+            self._listens = True
+            self._keyspace.listen(self)
+            self._keyspace.expired.append(self._touched)
+        for where in waiter.keys:
+            self._keys.setdefault(where, {})[waiter] = None
+        waiter.client.waiter = waiter
+        self.count += 1
+        self.seekers += waiter.gone
+
+    def remove(self, waiter: Waiter) -> None:
+        """A client waits no longer, for whatever reason."""
+        if waiter.client.waiter is not waiter:
+            return
+        waiter.client.waiter = None
+        self.count -= 1
+        self.seekers -= waiter.gone
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        for where in waiter.keys:
+            waiters = self._keys.get(where)
+            if waiters is not None:
+                waiters.pop(waiter, None)
+                if not waiters:
+                    del self._keys[where]
+
+    def at(self, where: tuple[int, bytes]) -> tuple[Waiter, ...]:
+        """Who waits for a key, first come first."""
+        return tuple(self._keys.get(where, ()))
+
+    def rest(self) -> bool:
+        """Stops listening if nobody waits. Tells whether it rests.
+
+        It is asked now and then: a worker that blocks again and again need not pay for it each time.
+        """
+        if self._listens and not self.count:
+            self._listens = False
+            self._keyspace.unlisten(self)
+            self._keyspace.expired.remove(self._touched)
+        return not self._listens
+
+    # What the databases tell
+
+    def changed(self, db: Database, key: bytes, _event: Event, _fresh: bool) -> None:
+        """A key was changed."""
+        self._touched(db, key)
+
+    def missed(self, db: Database, key: bytes) -> None:
+        """Reading changes nothing."""
+
+    def cleared(self, db: Database, _touched: Callable[[bytes], bool]) -> None:
+        """All keys of a database are about to change."""
+        for where in self._keys:
+            if where[0] == db.index:
+                self.ready[where] = None
+
+    def _touched(self, db: Database, key: bytes) -> None:
+        where = (db.index, key)
+        if where in self._keys:
+            self.ready[where] = None

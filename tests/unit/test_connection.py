@@ -338,6 +338,7 @@ def test_a_release_with_a_reply(peers: Peers) -> None:
             one.data_received(encode("CLIENT", "REPLY", "SKIP"))
         one.data_received(encode("SET", "k", "v") + encode("PING"))
         one.release(b"-UNBLOCKED\r\n")
+        peers.turn()
         assert told.told == (b"" if muted else b"-UNBLOCKED\r\n") + PONG
 
 

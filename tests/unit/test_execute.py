@@ -90,7 +90,7 @@ def test_an_error_keeps_nothing_of_the_calls_that_raised_it(client: Client) -> N
 def test_what_should_not_happen_is_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     entry, _ = find(client, [b"get", b"k"])
     with caplog.at_level(logging.ERROR, "respcache"):
-        assert failure(client, entry, [b"get", b"k"], ZeroDivisionError("division by zero")) == (
+        assert failure(client, entry, 2, ZeroDivisionError("division by zero")) == (
             True,
             b"-ERR internal error, see the log of the server\r\n",
         )
@@ -100,10 +100,10 @@ def test_what_should_not_happen_is_logged(client: Client, caplog: pytest.LogCapt
 
 def test_a_wrong_number_of_arguments_is_found_by_the_call(client: Client) -> None:
     entry, _ = find(client, [b"get", b"k"])
-    told = failure(client, entry, [b"get"], TypeError("missing 1 required positional argument"))
+    told = failure(client, entry, 1, TypeError("missing 1 required positional argument"))
     assert told == (False, b"-ERR wrong number of arguments for 'get' command\r\n")
-    assert not failure(client, entry, [b"get", b"k"], Rejection(b"NOAUTH no"))[0]
-    assert failure(client, entry, [b"get", b"k"], ReplyError(b"ERR no")) == (True, b"-ERR no\r\n")
+    assert not failure(client, entry, 2, Rejection(b"NOAUTH no"))[0]
+    assert failure(client, entry, 2, ReplyError(b"ERR no")) == (True, b"-ERR no\r\n")
 
 
 @pytest.mark.parametrize("word", [b"POST", b"host:"])

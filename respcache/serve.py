@@ -1,0 +1,64 @@
+"""Serving clients that wait for keys: after a command has changed one, and when their time is over."""
+
+from __future__ import annotations
+
+from respcache.execute import error_reply
+from respcache.features.blocking import Waiter
+from respcache.registry import WRITE, Command, Handler
+from respcache.state import Client, ServerState
+from respcache.store.types import type_name
+
+
+def serving(command: Command, handler: Handler) -> Handler:
+    """The layer that looks after waiting clients; it is on while there are any.
+
+    The commands of a transaction or of a script are over only when that is.
+    """
+    if not command.flags & WRITE and command.group not in ("transactions", "scripting"):
+        return handler
+
+    def run(client: Client, *arguments: bytes) -> bytes:
+        reply = handler(client, *arguments)
+        server = client.server
+        if server.waiting.ready and not server.nested:
+            serve(server)
+        return reply
+
+    return run
+
+
+def serve(server: ServerState) -> None:
+    """Tries what is waited for again, as long as keys change: who is served may so serve others."""
+    waiting = server.waiting
+    while waiting.ready:
+        ready, waiting.ready = waiting.ready, {}
+        for where in ready:
+            _serve_key(server, where)
+
+
+def _serve_key(server: ServerState, where: tuple[int, bytes]) -> None:
+    index, key = where
+    waiting, db = server.waiting, server.keyspace.databases[index]
+    kind = type_name(db.peek(key))
+    for waiter in waiting.at(where):
+        if waiter.kind != kind and not waiter.gone:
+            if kind == b"none" and not waiting.seekers:
+                break
+            continue
+        if waiter.client.waiter is waiter and _try(server, waiter):
+            kind = type_name(db.peek(key))
+
+
+def _try(server: ServerState, waiter: Waiter) -> bool:
+    """Runs a waiting command again. Tells whether it waits no longer."""
+    client = waiter.client
+    assert isinstance(client, Client)
+    try:
+        reply = waiter.attempt()
+    except Exception as error:
+        assert client.last is not None
+        _, reply = error_reply(client, client.last, abs(client.last.command.arity), error)
+    if reply is None:
+        return False
+    server.end_wait(waiter, reply)
+    return True

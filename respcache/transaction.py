@@ -1,0 +1,28 @@
+"""MULTI: what a client has queued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from respcache.registry import MAY_REPLICATE, WRITE
+from respcache.table import Entry
+
+
+class Transaction:
+    """The commands of one client between MULTI and EXEC or DISCARD."""
+
+    __slots__ = ("broken", "queued", "writes")
+
+    def __init__(self) -> None:
+        self.queued: list[tuple[Entry, Sequence[bytes]]] = []
+        """What to call, and the arguments, without the command's name."""
+        self.broken = False
+        """A command was refused while it was to be queued: EXEC will run none."""
+        self.writes = False
+        """One of them may write."""
+
+    def add(self, entry: Entry, arguments: Sequence[bytes]) -> None:
+        """Queues a call."""
+        self.queued.append((entry, arguments))
+        if entry.command.flags & (WRITE | MAY_REPLICATE):
+            self.writes = True
