@@ -4,10 +4,12 @@ Markers, decided at collection so that nothing is reported as skipped:
 
     @pytest.mark.since("7.4")    only servers of at least this version; an older oracle is left out
     @pytest.mark.protocol(3)     only this version of RESP
+    @pytest.mark.programs("rq")  only where this package is installed
 """
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -150,6 +152,7 @@ def oracle_knows(test: pytest.Item) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "since(version): only for servers of at least this version")
     config.addinivalue_line("markers", "needs(*commands): left out on respcache until it has them")
+    config.addinivalue_line("markers", "programs(*packages): left out where one is not installed")
     config.addinivalue_line("markers", "protocol(*versions): only these versions of RESP, of 2 and 3")
 
 
@@ -168,6 +171,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _possible(item: pytest.Item) -> bool:
     """Whether the servers of a test have what it is about."""
+    programs = [name for mark in item.iter_markers("programs") for name in mark.args]
+    if not all(importlib.util.find_spec(name) for name in programs):
+        return False
     fixtures = getattr(item, "fixturenames", ())
     if "pair" in fixtures and not oracle_knows(item):
         return False
