@@ -178,7 +178,7 @@ def _possible(item: pytest.Item) -> bool:
     if "pair" in fixtures and not oracle_knows(item):
         return False
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    if parameters.get("target", ("respcache",))[0] != "respcache":
+    if "oracle" in (parameters.get("target", ("",))[0], parameters.get("kind")):
         return True
     needed = [name for mark in item.iter_markers("needs") for name in mark.args]
     if "wrong" in fixtures:
