@@ -66,8 +66,7 @@ class Side:
         """Whether a client that was sent a command now is blocked and not about to reply."""
         client, give_up = self.clients[number], time.monotonic() + 5
         while not client.readable:
-            line = self.observer("CLIENT", "LIST", "ID", self.ids[number])
-            text = line if isinstance(line, bytes) else line.data
+            text = _text(self.observer("CLIENT", "LIST", "ID", self.ids[number]))
             if b"b" in dict(field.split(b"=", 1) for field in text.split())[b"flags"]:
                 return not client.readable
             assert time.monotonic() < give_up, "neither blocked nor replied"
@@ -94,9 +93,14 @@ def run_turns(pair: Pair, sequence: Sequence[Turn]) -> int:
         ours.close()
         oracle.close()
         for wire in pair:
-            while wire("CLIENT", "LIST").count(b"\n") > 1:
+            while _text(wire("CLIENT", "LIST")).count(b"\n") > 1:
                 time.sleep(0.0002)
     return len(history)
+
+
+def _text(reply: Reply) -> bytes:
+    """A bulk string or a verbatim string."""
+    return reply if isinstance(reply, bytes) else bytes(reply.data)
 
 
 def _unblock(side: Side, number: int) -> list[tuple[int, Reply]]:
