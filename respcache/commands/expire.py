@@ -57,14 +57,15 @@ def allowed(options: frozenset[bytes], current: int | None, when: int) -> bool:
 
 
 def _expire_at(
-    c: Client, name: str, key: bytes, word: bytes, unit: int, base: int, rest: Sequence[bytes]
+    c: Client, name: str, key: bytes, word: bytes, unit: int, absolute: bool, rest: Sequence[bytes]
 ) -> bytes:
     options = conditions(rest) if rest else None
-    when = milliseconds(word, unit, base, name)
     db = c.db
+    now = db.clock.ms()  # read once: one millisecond from now is not yet over
+    when = milliseconds(word, unit, 0 if absolute else now, name)
     if key not in db or (options and not allowed(options, db.deadline(key), when)):
         return ZERO
-    if when <= db.clock.ms():
+    if when <= now:
         db.delete(key)
     else:
         db.expire_at(key, when)
@@ -80,7 +81,7 @@ def _expire_at(
 )
 def expire(c: Client, key: bytes, seconds: bytes, *options: bytes) -> bytes:
     """Gives a key a time to live in seconds. O(1). Since 1.0.0."""
-    return _expire_at(c, "expire", key, seconds, 1000, c.db.clock.ms(), options)
+    return _expire_at(c, "expire", key, seconds, 1000, False, options)
 
 
 @command(
@@ -92,7 +93,7 @@ def expire(c: Client, key: bytes, seconds: bytes, *options: bytes) -> bytes:
 )
 def pexpire(c: Client, key: bytes, milliseconds: bytes, *options: bytes) -> bytes:
     """Gives a key a time to live in milliseconds. O(1). Since 2.6.0."""
-    return _expire_at(c, "pexpire", key, milliseconds, 1, c.db.clock.ms(), options)
+    return _expire_at(c, "pexpire", key, milliseconds, 1, False, options)
 
 
 @command(
@@ -104,7 +105,7 @@ def pexpire(c: Client, key: bytes, milliseconds: bytes, *options: bytes) -> byte
 )
 def expireat(c: Client, key: bytes, unix_time_seconds: bytes, *options: bytes) -> bytes:
     """Lets a key live until a Unix time in seconds. O(1). Since 1.2.0."""
-    return _expire_at(c, "expireat", key, unix_time_seconds, 1000, 0, options)
+    return _expire_at(c, "expireat", key, unix_time_seconds, 1000, True, options)
 
 
 @command(
@@ -116,7 +117,7 @@ def expireat(c: Client, key: bytes, unix_time_seconds: bytes, *options: bytes) -
 )
 def pexpireat(c: Client, key: bytes, unix_time_milliseconds: bytes, *options: bytes) -> bytes:
     """Lets a key live until a Unix time in milliseconds. O(1). Since 2.6.0."""
-    return _expire_at(c, "pexpireat", key, unix_time_milliseconds, 1, 0, options)
+    return _expire_at(c, "pexpireat", key, unix_time_milliseconds, 1, True, options)
 
 
 def _deadline(c: Client, key: bytes) -> int | bytes:

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 import respcache.commands  # noqa: F401 - fills the registry
 from respcache.registry import REGISTRY
-from tests.wire import Argument, Error, Pair, Reply, Set, Wire, encode
+from tests.wire import Argument, Error, Map, Pair, Reply, Set, Wire, encode
 
 Command = tuple[Argument, ...]
 Strategy = st.SearchStrategy[Any]
@@ -138,13 +138,15 @@ def close(by: int) -> Comparison:
 
 def unordered(ours: Reply, oracle: Reply) -> bool:
     """The same items in any order."""
-    if type(ours) is not type(oracle) or not isinstance(ours, list | Set):
+    if type(ours) is not type(oracle) or not isinstance(ours, list | Set | Map):
         return bool(ours == oracle)
     return sorted(map(repr, _items(ours))) == sorted(map(repr, _items(oracle)))
 
 
 def _items(reply: Reply) -> Sequence[Reply]:
-    return reply if isinstance(reply, list) else list(reply.items)
+    if isinstance(reply, list):
+        return reply
+    return list(reply.pairs if isinstance(reply, Map) else reply.items)
 
 
 def anything(ours: Reply, oracle: Reply) -> bool:
@@ -204,6 +206,8 @@ def _compare(
         ours, expected = _read(pair.ours), _read(pair.oracle)
         same = comparisons.get(str(asked[0]), _equal)
         if not same(ours, expected):
+            for _ in commands[number + 1 :]:  # the next example finds both connections in step
+                _read(pair.ours), _read(pair.oracle)
             before = [*history, *commands[: number + 1]]
             raise AssertionError(f"ours: {ours!r}\noracle: {expected!r}\nafter:\n{_shown(before)}")
         replies.append(expected)
