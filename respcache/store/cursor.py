@@ -1,5 +1,5 @@
-"""Walks over one collection in parts, that survive changes of it: what SCAN does in a crowded slot, and what the
-scans of big values do.
+"""Walks over one dict in parts, that survive changes of it: what SCAN does in a crowded slot. (Big values are walked
+by `respcache.store.hashtable`, where a part costs what it shows.)
 
 The items are split by their hash into 2^n buckets, and a part is a few buckets. n is chosen at the beginning of a
 walk and kept in the cursor, so an item never changes its bucket: whatever is there during the whole walk is seen
