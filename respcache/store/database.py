@@ -59,6 +59,8 @@ class Database:
         "clock",
         "deadlines",
         "dirty",
+        "expired_fields",
+        "field_deadlines",
         "graveyard",
         "hits",
         "index",
@@ -83,6 +85,9 @@ class Database:
         self.size = 0
         """Number of keys, those that are due but not yet gone included."""
         self.deadlines = Deadlines()
+        self.field_deadlines = Deadlines()
+        """When to look into hashes for fields that are due, see `respcache.store.field_expiry`."""
+        self.expired_fields = 0
         self.dirty = 0
         """Number of changes ever made, as `rdb_changes_since_last_save` counts them: expired keys do not
         count."""
@@ -184,6 +189,8 @@ class Database:
             self.deadlines.set(slot, key, when)
         elif self.deadlines.count:
             self.deadlines.drop(slot, key)
+        if type(value) is not bytes and (fields := getattr(value, "deadlines", None)):
+            self.field_deadlines.set(slot, key, fields.next_look())  # a hash that was moved or copied
 
     def update(self, key: bytes, value: Value, event: Event) -> None:
         """As `replace`, and faster, for the key that was looked for by the last `peek` and held nothing heavy."""
@@ -259,19 +266,21 @@ class Database:
                 self.shards[slot] = _EMPTY
                 self.used[slot] = 0
         else:
-            self.graveyard.bury(*filter(None, self.shards), *self.deadlines.slots.values())
+            hints = self.field_deadlines.slots.values()
+            self.graveyard.bury(*filter(None, self.shards), *self.deadlines.slots.values(), *hints)
             if self.accesses is not None:
                 self.graveyard.bury(*self.accesses.slots.values())
             self.shards, self.used = _NO_SHARDS, _NO_SLOTS
         self._peeked = _EMPTY
         self.deadlines = Deadlines()
+        self.field_deadlines = Deadlines()
         self.accesses = None
         self.dirty += count
         return count
 
     def swap(self, other: Database) -> None:
         """Exchanges contents with another database, or with itself."""
-        for name in ("shards", "used", "size", "deadlines", "accesses"):
+        for name in ("shards", "used", "size", "deadlines", "field_deadlines", "accesses"):
             mine = getattr(self, name)
             setattr(self, name, getattr(other, name))
             setattr(other, name, mine)
@@ -364,6 +373,8 @@ class Database:
         self.size -= 1
         if self.deadlines.count:
             self.deadlines.drop(slot, key)
+        if self.field_deadlines.count:
+            self.field_deadlines.drop(slot, key)
         if self.accesses is not None:
             self.accesses.drop(slot, key)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from respcache.clock import Clock, monotonic
 from respcache.store.access import AccessTimes
 from respcache.store.database import Database, Listener
+from respcache.store.field_expiry import expire_fields
 from respcache.store.lazyfree import Graveyard
 from respcache.store.observed import ObservedDatabase
 from respcache.store.tracked import TrackedDatabase
@@ -59,24 +60,32 @@ class Keyspace:
         """Number of reads that found no key."""
         return sum(db.misses for db in self.databases)
 
+    @property
+    def expired_fields(self) -> int:
+        """Number of fields of hashes that have expired."""
+        return sum(db.expired_fields for db in self.databases)
+
     def reset_stats(self) -> None:
-        """Forgets hits, misses and expired keys."""
+        """Forgets hits, misses, expired keys and fields."""
         for db in self.databases:
-            db.hits = db.misses = 0
+            db.hits = db.misses = db.expired_fields = 0
         self.expired_keys = 0
 
     def next_look(self) -> int | None:
         """When expire_due has something to do next, in milliseconds since the epoch; None: never so far."""
-        looks = [look for db in self.databases if (look := db.deadlines.next_look()) is not None]
-        return min(looks) if looks else None
+        both = [deadlines for db in self.databases for deadlines in (db.deadlines, db.field_deadlines)]
+        return min((look for each in both if (look := each.next_look()) is not None), default=None)
 
     def expire_due(self, budget: float) -> bool:
-        """Deletes keys that are due, for about `budget` seconds. Tells whether more of them are left."""
+        """Deletes keys, and fields of hashes, that are due, for about `budget` seconds. Tells whether more of
+        them are left."""
         stop = monotonic() + budget
         more = False
         for db in self.databases:
             if db.deadlines.count:
                 more |= db.expire_due(max(stop - monotonic(), 0))
+            if db.field_deadlines.count:
+                more |= expire_fields(db, max(stop - monotonic(), 0))
         return more
 
     def _on_expired(self, db: Database, key: bytes) -> None:

@@ -39,7 +39,7 @@ class ObservedDatabase(Database):
 
     def set(self, key: bytes, value: Value, event: Event = SET) -> None:
         """Sets a value, whatever was there; a time to live is gone."""
-        fresh = not holds(self, key)
+        fresh = Database.peek(self, key) is None  # which tells of a key that is due, before it is made again
         super().set(key, value, event)
         self._changed(key, event, fresh)
 
@@ -51,7 +51,7 @@ class ObservedDatabase(Database):
 
     def put(self, key: bytes, value: Value, when: int | None, event: Event = SET) -> None:
         """Sets a value and its deadline, in milliseconds since the epoch or None, as one change."""
-        fresh = not holds(self, key)
+        fresh = Database.peek(self, key) is None
         super().put(key, value, when, event)
         self._changed(key, event, fresh)
 
