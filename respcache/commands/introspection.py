@@ -13,6 +13,7 @@ from respcache.registry import (
     BRIEF,
     CATEGORIES,
     LOADING,
+    MAY_REPLICATE,
     REGISTRY,
     STALE,
     SYSCMD,
@@ -182,7 +183,7 @@ def _statuses(names: Sequence[str], resp: Resp) -> bytes:
 def _info(each: Command, resp: Resp) -> bytes:
     """One element of COMMAND INFO. Subcommands are an array, but no subcommands are an empty set."""
     subcommands = [_info(subcommand, resp) for subcommand in each.subcommands.values()]
-    shown = each.flags & ~(BRIEF | SYSCMD)
+    shown = each.flags & ~(BRIEF | SYSCMD | MAY_REPLICATE)  # what Redis knows and does not show
     return array(
         [
             text(each.name),

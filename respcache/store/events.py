@@ -28,6 +28,9 @@ def _event(kind: str, name: bytes) -> Event:
     return made
 
 
+NO_EVENT = Event(b"", "")
+"""Of a change that Redis tells nobody of, though WATCH sees it and replicas get it: an estimate of PFCOUNT."""
+
 # Any type
 
 DEL = _event("g", b"del")
