@@ -86,6 +86,10 @@ def hset(c: Client, key: bytes, field: bytes, value: bytes, *more: bytes) -> byt
             old[field] = value
             db.touch(key, HSET)
             return ONE
+    elif type(old) is HashTable and old.deadlines is None:
+        fresh = old.put(field, value)
+        db.touch(key, HSET)
+        return ONE if fresh else ZERO
     return ONE if _set_pair(c, key, old, field, value, HSET) else ZERO
 
 

@@ -75,15 +75,20 @@ class Table(Generic[V]):
         return self.directory[(hash(key) & POSITIONS) >> self.shift].get(key, default)
 
     def __setitem__(self, key: bytes, value: V) -> None:
+        self.put(key, value)
+
+    def put(self, key: bytes, value: V) -> bool:
+        """Sets a key. Tells whether it was not there."""
         at = (hash(key) & POSITIONS) >> self.shift
         bucket = self.directory[at]
         before = len(bucket)
         bucket[key] = value
-        after = len(bucket)
-        if after != before:
-            self.size += 1
-            if after > FULL:
-                self._split(at)
+        if len(bucket) == before:
+            return False
+        self.size += 1
+        if before >= FULL:
+            self._split(at)
+        return True
 
     def add(self, key: bytes, value: V) -> bool:
         """Sets a key that is not there. Tells whether it was not; one that is there keeps its value."""
