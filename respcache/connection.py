@@ -13,7 +13,6 @@ one piece to the next.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 import hiredis
@@ -27,8 +26,6 @@ from respcache.protocol.guard import has_arrays, has_huge_count, has_strings
 from respcache.protocol.request import Limits, RequestReader
 from respcache.state import BIG, Client, ServerState
 from respcache.table import Entry, Gone
-
-log = logging.getLogger("respcache")
 
 CR = 13
 STAR = 42
@@ -362,7 +359,7 @@ class Connection(Peer):
             for _ in range(done):
                 reader.next()
         except ProtocolError as error:  # hiredis takes `$1\r\naxx+b\r\n`, blind to what stands for a CRLF
-            self.flush([self._refusal(error)])
+            self.flush([self.refusal(error)])
             self.close()
             return
         reader.authenticated = self.client.authenticated
@@ -393,7 +390,7 @@ class Connection(Peer):
         """Keeps the input of a paused client."""
         assert self._reader is not None
         self._reader.feed(data)
-        self._check_input(self._reader)
+        self.check_input(self._reader.pending)
 
     def _drain(self, argv: list[bytes] | None, most: int = 1 << 62) -> int:
         """Runs a request, if one is given, and then up to `most` that the careful reader holds. Tells how many."""
@@ -422,7 +419,7 @@ class Connection(Peer):
             out.append(last.reply)
             self.close()
         except ProtocolError as error:
-            out.append(self._refusal(error))
+            out.append(self.refusal(error))
             self.close()
         self.out = None
         client.seen = monotonic()
@@ -431,28 +428,12 @@ class Connection(Peer):
             if reader.pending == 0 and client.authenticated:
                 self._leave_careful()
             else:
-                self._check_input(reader)
+                self.check_input(reader.pending)
         return done
-
-    def _refusal(self, error: ProtocolError) -> bytes:
-        """Counts a protocol error. Returns the last reply of the connection."""
-        self.server.stats.protocol_errors += 1
-        self.server.stats.error("ERR")
-        peer = self.client.peer.decode("latin-1")
-        log.debug("Protocol error (%s) from client: %s", error.text.decode("latin-1"), peer)
-        return b"" if self.client.swallow() else error.reply
 
     def _leave_careful(self) -> None:
         self._reader = None
         self._detour = None
-
-    def _check_input(self, reader: RequestReader) -> None:
-        if reader.pending > self.server.max_pending_input:
-            log.warning(
-                "Closing client that reached max query buffer length: %s", self.client.peer.decode("latin-1")
-            )
-            self.server.stats.query_limit_disconnections += 1
-            self.close(flush=False)
 
 
 def _ignore(_data: bytes) -> None:

@@ -77,7 +77,7 @@ class Cron:
         for client in list(server.clients.values()):
             received += client.net_input
             sent += client.net_output
-            if timeout and now - client.seen > timeout and not client.paused:
+            if timeout and now - client.seen > timeout and not client.listens:
                 client.connection.close(flush=False)
             elif client.connection.congested:
                 client.connection.check_output(now)

@@ -37,27 +37,39 @@ class Dispatcher:
         self.layers: dict[str, Layer] = {}
         """The layers that are on, innermost first."""
         self.normal = Mode("normal")
-        self.unauthenticated = Mode("unauthenticated")
         self.queueing = Mode("queueing")
-        self.subscribed = Mode("subscribed")
-        self.monitoring = Mode("monitoring")
+        self._others: dict[str, Mode] = {}  # by name; made when they are first asked for
         self._base: dict[str, Layer] = {
             "unauthenticated": require_auth,
             "subscribed": restrict,
             "monitoring": as_replica,
         }
-        self._muted: dict[str, Mode] = {}
-        self._modes = [self.normal, self.unauthenticated, self.queueing, self.subscribed, self.monitoring]
         self._uncounted = CommandStats()  # of calls that only queue
         self.compile()
 
     def mute(self, mode: Mode) -> Mode:
         """The mode in which the same commands run and nothing is replied."""
-        if mode.name.startswith("muted "):
-            return mode
-        found = self._muted.get(mode.name)
+        return mode if mode.name.startswith("muted ") else self._mode(f"muted {mode.name}")
+
+    @property
+    def unauthenticated(self) -> Mode:
+        """Of clients that have not authenticated."""
+        return self._mode("unauthenticated")
+
+    @property
+    def subscribed(self) -> Mode:
+        """Of RESP2 clients with subscriptions."""
+        return self._mode("subscribed")
+
+    @property
+    def monitoring(self) -> Mode:
+        """Of clients that are sent what others do."""
+        return self._mode("monitoring")
+
+    def _mode(self, name: str) -> Mode:
+        found = self._others.get(name)
         if found is None:
-            found = self._muted[mode.name] = Mode(f"muted {mode.name}")
+            found = self._others[name] = Mode(name)
             self._compile(found)
         return found
 
@@ -85,7 +97,7 @@ class Dispatcher:
 
     def compile(self) -> None:
         """Compiles all tables again, in place: a client's table stays the same object."""
-        for mode in (*self._modes, *self._muted.values()):
+        for mode in (self.normal, self.queueing, *self._others.values()):
             self._compile(mode)
 
     def _compile(self, mode: Mode) -> None:
@@ -108,10 +120,16 @@ class Dispatcher:
         """Makes the entry of a name in a mode what it must be now. Those of the normal mode are made first."""
         base = mode.name.removeprefix("muted ")
         queued = base == "queueing" and command.name not in AT_ONCE
-        run = queueing(normal[name]) if queued else command.handler
-        for layer_name, layer in self.layers.items():
-            if not queued or layer_name == "pause":
+        if mode is self.normal:
+            run = command.handler
+            for layer in self.layers.values():
                 run = layer(command, run)
+        elif queued:
+            run = queueing(normal[name])
+            if "pause" in self.layers:
+                run = self.layers["pause"](command, run)
+        else:
+            run = normal[name].run
         if base in self._base:
             run = self._base[base](command, run)
         if base != mode.name:
@@ -119,7 +137,9 @@ class Dispatcher:
         lone = self.exact_timing or not command.flags & BRIEF
         entry = home.get(name)
         if entry is None:
-            stats = self._uncounted if queued else self.stats.commands.setdefault(command.name, CommandStats())
+            stats = (
+                self._uncounted if queued else self.stats.commands.setdefault(command.name, CommandStats())
+            )
             entry = home[name] = Entry(command, run, stats, lone)
         entry.run = run
         entry.lone = lone and not queued

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import cast
 
 from respcache.clock import monotonic
+from respcache.protocol.errors import ProtocolError
 from respcache.state import Client, ServerState
 
 log = logging.getLogger("respcache")
@@ -136,6 +137,23 @@ class Peer(asyncio.Protocol):
             self._transport = None
         elif self.out is None:
             self._transport.close()
+
+    def refusal(self, error: ProtocolError) -> bytes:
+        """Counts a protocol error. Returns the last reply of the connection."""
+        self.server.stats.protocol_errors += 1
+        self.server.stats.error("ERR")
+        peer = self.client.peer.decode("latin-1")
+        log.debug("Protocol error (%s) from client: %s", error.text.decode("latin-1"), peer)
+        return b"" if self.client.swallow() else error.reply
+
+    def check_input(self, pending: int) -> None:
+        """Closes a client that has sent more bytes than may wait to be run."""
+        if pending > self.server.max_pending_input:
+            log.warning(
+                "Closing client that reached max query buffer length: %s", self.client.peer.decode("latin-1")
+            )
+            self.server.stats.query_limit_disconnections += 1
+            self.close(flush=False)
 
     def check_output(self, now: float) -> None:
         """Closes a client over its output limit: at once if over the hard one, in time if over the soft one."""

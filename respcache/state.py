@@ -21,7 +21,7 @@ from respcache.protocol.reply import CRLF, HEADERS, RESP2, Resp, bulk
 from respcache.registry import Flag
 from respcache.store.database import Database
 from respcache.store.keyspace import Keyspace
-from respcache.table import Entry, Mode
+from respcache.table import Entry, Mode, Modes
 from respcache.transaction import Transaction
 
 DAY = 86400.0
@@ -81,33 +81,6 @@ class Link(Protocol):
         """From now on the limits of clients that have not authenticated hold for the input."""
 
 
-class Modes(Protocol):
-    """The compiled tables, by mode."""
-
-    normal: Mode
-    unauthenticated: Mode
-    queueing: Mode
-    subscribed: Mode
-    """Of RESP2 clients with subscriptions."""
-    monitoring: Mode
-    """Of clients that are sent what others do."""
-
-    def compile(self) -> None:
-        """Compiles all tables again, in place."""
-
-    def mute(self, mode: Mode) -> Mode:
-        """The mode in which the same commands run and nothing is replied."""
-
-    def monitor(self, on: bool) -> None:
-        """Tells the monitors what is run, or no longer."""
-
-    def pause(self, all_commands: bool | None) -> None:
-        """Makes all commands wait, or only those that may write, or none."""
-
-    def serve(self, on: bool) -> None:
-        """Looks after clients that wait for keys, or no longer."""
-
-
 class Client:
     """One connection, as commands see it."""
 
@@ -162,7 +135,7 @@ class Client:
         self.seen = self.created  # when the last request was read
         self.last: Entry | None = None  # what was called last
         self.name = b""
-        self.names: Sequence[bytes] = ()  # of the command being run, as spelled; only for `execute` and MONITOR
+        self.names: Sequence[bytes] = ()  # of the command being run, as spelled, for MONITOR
         self.lib_name = b""
         self.lib_version = b""
         self.user = b"default"
@@ -217,6 +190,11 @@ class Client:
                 self.rest()
 
     @property
+    def listens(self) -> bool:
+        """Whether it rightly says nothing: it waits for something, or is told what happens."""
+        return self.paused or self.monitors or self.subscriber is not None
+
+    @property
     def kind(self) -> str:
         """Its class of client-output-buffer-limit, which is also its type in CLIENT LIST and KILL."""
         return "normal" if self.subscriber is None else "pubsub"
@@ -230,8 +208,9 @@ class Client:
 
     def monitor(self, on: bool) -> None:
         """Has the client be told what others do, or no longer."""
-        if on != self.monitors:
-            self.server.monitor(self, on)
+        self.monitors = on
+        self.server.monitors.switch(self, on)
+        self.server.modes.monitor(bool(self.server.monitors.clients))
 
     def mute(self, on: bool, once: bool = False) -> None:
         """Stops replies (that of the next request only if `once`), or lets them through again.
@@ -264,8 +243,8 @@ class Client:
         """Waits for keys of the selected database to hold values of a type, at most so many milliseconds; 0: for ever.
 
         Each time when one does, `attempt` is called: it runs the command and returns the reply, or None if there is
-        still nothing; with `gone` also when such a value is no longer there. `nothing` is the reply when the time is over,
-        and inside of a transaction, where nobody can wait. Else this does not return: it raises Pause.
+        still nothing; with `gone` also when such a value is no longer there. `nothing` is the reply when the time is
+        over, and inside of a transaction, where nobody can wait. Else this does not return: it raises Pause.
         """
         if self.server.nested:
             return nothing
@@ -427,16 +406,6 @@ class ServerState:
         client.unwatch()
         if client.waiter is not None:
             self.waiting.remove(client.waiter)
-
-    def monitor(self, client: Client, on: bool) -> None:
-        """Tells a client what others do, or no longer."""
-        self.monitors.deliver()
-        client.monitors = on
-        if on:
-            self.monitors.clients[client] = None
-        else:
-            self.monitors.clients.pop(client, None)
-        self.modes.monitor(bool(self.monitors.clients))
 
     def start_pause(self, until: int, all_commands: bool) -> None:
         """Makes commands wait until a time in milliseconds since the epoch, unless a longer pause is on."""

@@ -7,6 +7,8 @@ that every client sees it at once.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from respcache.features.blocking import Disconnect
 from respcache.features.stats import CommandStats
 from respcache.registry import Command, Handler
@@ -57,3 +59,38 @@ class Mode:
         """All commands by name in lower case, containers included."""
         self.subcommands: dict[bytes, dict[bytes, Entry]] = {}
         """By container, then by subcommand, in lower case."""
+
+
+class Modes(Protocol):
+    """The compiled tables, by mode."""
+
+    normal: Mode
+    queueing: Mode
+    """Of clients behind MULTI."""
+
+    @property
+    def unauthenticated(self) -> Mode:
+        """Of clients that have not authenticated."""
+
+    @property
+    def subscribed(self) -> Mode:
+        """Of RESP2 clients with subscriptions."""
+
+    @property
+    def monitoring(self) -> Mode:
+        """Of clients that are sent what others do."""
+
+    def compile(self) -> None:
+        """Compiles all tables again, in place."""
+
+    def mute(self, mode: Mode) -> Mode:
+        """The mode in which the same commands run and nothing is replied."""
+
+    def monitor(self, on: bool) -> None:
+        """Tells the monitors what is run, or no longer."""
+
+    def pause(self, all_commands: bool | None) -> None:
+        """Makes all commands wait, or only those that may write, or none."""
+
+    def serve(self, on: bool) -> None:
+        """Looks after clients that wait for keys, or no longer."""

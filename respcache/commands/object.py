@@ -8,6 +8,7 @@ from respcache.protocol.errors import ReplyError
 from respcache.protocol.reply import ONE, bulk, integer
 from respcache.registry import LOADING, READONLY, STALE, command, container
 from respcache.state import Client
+from respcache.store.database import Database, Value
 from respcache.store.tracked import idle
 from respcache.store.types import TYPES, is_integer_text
 
@@ -31,10 +32,15 @@ OBJECT = container(
 )
 
 
+def _look(db: Database, key: bytes) -> Value | None:
+    """The value, counted; but nobody is told of a miss."""
+    return Database.look(db, key)
+
+
 @command(READONLY, group="generic", container=OBJECT, keys=_KEY, syntax="key:key", tips=_TIPS)
 def object_encoding(c: Client, key: bytes) -> bytes:
     """How the value of a key is stored. O(1). Since 2.2.3."""
-    value = c.db.look(key)
+    value = _look(c.db, key)
     if value is None:
         return c.resp.null
     return bulk(TYPES[type(value)].encoding(value, c.server.config))
@@ -43,7 +49,7 @@ def object_encoding(c: Client, key: bytes) -> bytes:
 @command(READONLY, group="generic", container=OBJECT, keys=_KEY, syntax="key:key", tips=_TIPS)
 def object_freq(c: Client, key: bytes) -> bytes:
     """How often a key is used, on a logarithmic scale. O(1). Since 4.0.0."""
-    if c.db.look(key) is None:
+    if _look(c.db, key) is None:
         return c.resp.null
     raise _NO_LFU
 
@@ -55,13 +61,13 @@ def object_idletime(c: Client, key: bytes) -> bytes:
     Nobody notes when keys are used before the first call: idle times count from then at the earliest.
     """
     c.server.keyspace.track()
-    return c.resp.null if c.db.look(key) is None else integer(idle(c.db, key))
+    return c.resp.null if _look(c.db, key) is None else integer(idle(c.db, key))
 
 
 @command(READONLY, group="generic", container=OBJECT, keys=_KEY, syntax="key:key", tips=_TIPS)
 def object_refcount(c: Client, key: bytes) -> bytes:
     """How many references there are to the value of a key. O(1). Since 2.2.3."""
-    value = c.db.look(key)
+    value = _look(c.db, key)
     if value is None:
         return c.resp.null
     if type(value) is int or (type(value) is bytes and is_integer_text(value)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Sized
 
 from respcache.commands.help import help_reply
-from respcache.features.pubsub import CHANNEL, PATTERN, SHARD, Kind, Subscriber
+from respcache.features.pubsub import CHANNEL, PATTERN, SHARD, Subscriber, Topic
 from respcache.keyspec import key
 from respcache.protocol.errors import ReplyError
 from respcache.protocol.reply import array, bulk, bulks, integer
@@ -29,7 +29,7 @@ from respcache.store.glob import compile_glob
 SSUBSCRIBE_DENIED = ReplyError(b"ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
 
 
-def _subscribe(c: Client, verb: bytes, kind: Kind, names: Sequence[bytes]) -> bytes:
+def _subscribe(c: Client, verb: bytes, topic: Topic, names: Sequence[bytes]) -> bytes:
     subscriber = c.subscriber
     if subscriber is None:
         subscriber = c.subscriber = Subscriber(c.connection, c.resp)
@@ -37,22 +37,24 @@ def _subscribe(c: Client, verb: bytes, kind: Kind, names: Sequence[bytes]) -> by
         c.rest()
     confirmations = []
     for name in names:
-        c.server.pubsub.subscribe(subscriber, kind, name)
-        confirmations.append(_confirmation(c, verb, bulk(name), subscriber.count(kind)))
+        c.server.pubsub.subscribe(subscriber, topic, name)
+        confirmations.append(_confirmation(c, verb, bulk(name), subscriber.count(topic)))
     return _confirm(c, confirmations)
 
 
-def _unsubscribe(c: Client, verb: bytes, kind: Kind, names: Sequence[bytes]) -> bytes:
+def _unsubscribe(c: Client, verb: bytes, topic: Topic, names: Sequence[bytes]) -> bytes:
     subscriber = c.subscriber
     if subscriber is None:
-        return _confirm(c, [_confirmation(c, verb, name, 0) for name in map(bulk, names)] or [_none(c, verb, 0)])
+        return _confirm(
+            c, [_confirmation(c, verb, name, 0) for name in map(bulk, names)] or [_none(c, verb, 0)]
+        )
     if not c.server.nested:
         subscriber.deliver()  # no message of a channel behind the end of its subscription
     confirmations = []
-    for name in names or [*subscriber.names[kind]]:
-        c.server.pubsub.unsubscribe(subscriber, kind, name)
-        confirmations.append(_confirmation(c, verb, bulk(name), subscriber.count(kind)))
-    reply = _confirm(c, confirmations or [_none(c, verb, subscriber.count(kind))])
+    for name in names or [*subscriber.names[topic]]:
+        c.server.pubsub.unsubscribe(subscriber, topic, name)
+        confirmations.append(_confirmation(c, verb, bulk(name), subscriber.count(topic)))
+    reply = _confirm(c, confirmations or [_none(c, verb, subscriber.count(topic))])
     if subscriber.idle:
         c.unsubscribe()
         c.rest()

@@ -49,6 +49,14 @@ class Monitors:
         self._lines: list[bytes] = []
         self.clients: dict[Monitor, None] = {}
 
+    def switch(self, client: Monitor, on: bool) -> None:
+        """Adds a client, which is told only what comes from now on, or takes it away."""
+        self.deliver()
+        if on:
+            self.clients[client] = None
+        else:
+            self.clients.pop(client, None)
+
     def feed(self, us: int, where: bytes, argv: Sequence[bytes]) -> None:
         """Tells of a command that ran at this time, in microseconds since the epoch, for `where`: the number of the
         database and the client's address."""

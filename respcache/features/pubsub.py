@@ -18,7 +18,7 @@ from respcache.registry import Command, Handler
 from respcache.store.glob import Matcher, compile_glob
 
 
-class Kind(enum.IntEnum):
+class Topic(enum.IntEnum):
     """What one can be subscribed to."""
 
     CHANNEL = 0
@@ -26,9 +26,21 @@ class Kind(enum.IntEnum):
     SHARD = 2
 
 
-CHANNEL, PATTERN, SHARD = Kind
+CHANNEL, PATTERN, SHARD = Topic
 
-_ALLOWED = frozenset("subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe ping quit reset".split())
+_ALLOWED = frozenset(
+    [
+        "subscribe",
+        "unsubscribe",
+        "psubscribe",
+        "punsubscribe",
+        "ssubscribe",
+        "sunsubscribe",
+        "ping",
+        "quit",
+        "reset",
+    ]
+)
 _CONTEXT = b"only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
 
 
@@ -53,14 +65,14 @@ class Subscriber:
         self.resp = resp
         """What messages are written in."""
         self.names: tuple[dict[bytes, None], ...] = ({}, {}, {})
-        """By `Kind`, in the order in which they were made."""
+        """By `Topic`, in the order in which they were made."""
         self.messages: list[bytes] = []
         """Encoded, to be sent in the next turn of the loop."""
 
-    def count(self, kind: Kind) -> int:
+    def count(self, topic: Topic) -> int:
         """How many subscriptions a confirmation tells: channels and patterns are counted together."""
         channels, patterns, shards = self.names
-        return len(shards) if kind is SHARD else len(channels) + len(patterns)
+        return len(shards) if topic is SHARD else len(channels) + len(patterns)
 
     @property
     def idle(self) -> bool:
@@ -96,37 +108,37 @@ class PubSub:
         self.channels: dict[bytes, Subscribers] = {}
         self.patterns: dict[bytes, Subscribers] = {}
         self.shards: dict[bytes, Subscribers] = {}
-        self._homes = (self.channels, self.patterns, self.shards)  # by `Kind`
+        self._homes = (self.channels, self.patterns, self.shards)  # by `Topic`
 
-    def subscribe(self, subscriber: Subscriber, kind: Kind, name: bytes) -> None:
+    def subscribe(self, subscriber: Subscriber, topic: Topic, name: bytes) -> None:
         """Adds a subscription; nothing happens if it is there."""
-        subscriber.names[kind][name] = None
-        home = self._homes[kind]
+        subscriber.names[topic][name] = None
+        home = self._homes[topic]
         found = home.get(name)
         if found is None:
             found = home[name] = {}
-            if kind is PATTERN:
+            if topic is PATTERN:
                 self._fits[name] = compile_glob(name)
         found[subscriber] = None
 
-    def unsubscribe(self, subscriber: Subscriber, kind: Kind, name: bytes) -> None:
+    def unsubscribe(self, subscriber: Subscriber, topic: Topic, name: bytes) -> None:
         """Ends a subscription, if there is one."""
-        own = subscriber.names[kind]
+        own = subscriber.names[topic]
         if name not in own:
             return
         del own[name]
-        home = self._homes[kind]
+        home = self._homes[topic]
         del home[name][subscriber]
         if not home[name]:
             del home[name]
-            if kind is PATTERN:
+            if topic is PATTERN:
                 del self._fits[name]
 
     def forget(self, subscriber: Subscriber) -> None:
         """Ends all subscriptions of a client."""
-        for kind in Kind:
-            for name in [*subscriber.names[kind]]:
-                self.unsubscribe(subscriber, kind, name)
+        for topic in Topic:
+            for name in [*subscriber.names[topic]]:
+                self.unsubscribe(subscriber, topic, name)
 
     def publish(self, channel: bytes, message: bytes) -> int:
         """Hands a message to all subscribers of its channel. Returns how many times."""

@@ -63,8 +63,10 @@ class Watches:
 
     # What the databases tell
 
-    def changed(self, db: Database, key: bytes, _event: Event, _fresh: bool) -> None:
+    def changed(self, db: Database, key: bytes, event: Event, fresh: bool) -> None:
         """A key was changed."""
+        if event.is_quiet and not fresh:
+            return
         for watch in self._watchers.get((db.index, key), ()):
             watch.broken = True
 

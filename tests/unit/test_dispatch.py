@@ -58,14 +58,30 @@ def test_a_layer_changes_tables_in_place(dispatcher: Dispatcher) -> None:
     dispatcher.switch("second", answering(b"2"))  # type: ignore[arg-type]
     assert mode.table is table
     assert table[b"ping"] is ping
-    assert ping.run(None) == b"21" + plain(None)
+    client = _Muted(False)
+    assert ping.run(client) == b"21" + plain(client)
     assert own.run is not own.command.handler
     assert table[b"GET"].run is table[b"GET"].command.handler
     dispatcher.switch("first", None)
-    assert ping.run(None) == b"2" + plain(None)
+    assert ping.run(client) == b"2" + plain(client)
     dispatcher.switch("second", None)
     dispatcher.switch("second", None)
     assert ping.run is plain
+
+
+def test_monitors_take_the_fast_tables_away(dispatcher: Dispatcher) -> None:
+    mode = dispatcher.normal
+    table, get = mode.table, mode.entries[b"get"]
+    plain = get.run
+    dispatcher.monitor(True)
+    dispatcher.monitor(True)
+    assert mode.table is table
+    assert table == {}
+    assert mode.entries[b"get"] is get
+    assert get.run is not plain
+    dispatcher.monitor(False)
+    assert table[b"GET"] is get
+    assert get.run is plain
 
 
 def test_modes_share_statistics(dispatcher: Dispatcher) -> None:
@@ -106,6 +122,7 @@ class _Muted:
 
     def __init__(self, swallows: bool) -> None:
         self.swallow = lambda: swallows
+        self.subscriber = None
 
 
 class _Stranger:
@@ -114,6 +131,7 @@ class _Stranger:
     def __init__(self, password: str) -> None:
         self.server = Server(port=0, requirepass=password).state
         self.user = b"default"
+        self.subscriber = None
         self.logged_in = False
 
     def log_in(self, _user: bytes) -> None:
