@@ -16,20 +16,24 @@ class Event:
     name: bytes
     """As subscribers see it."""
     kind: str
-    """Its class, a letter of `notify-keyspace-events`."""
+    """Its class, a letter of `notify-keyspace-events`; empty if it is not published."""
+    is_quiet: bool = False
+    """WATCH does not see it, unless it made the key."""
 
 
 ALL: dict[bytes, Event] = {}
 """By name."""
 
 
-def _event(kind: str, name: bytes) -> Event:
-    made = ALL[name] = Event(name, kind)
+def _event(kind: str, name: bytes, is_quiet: bool = False) -> Event:
+    made = ALL[name] = Event(name, kind, is_quiet)
     return made
 
 
 NO_EVENT = Event(b"", "")
 """Of a change that Redis tells nobody of, though WATCH sees it and replicas get it: an estimate of PFCOUNT."""
+READ = Event(b"", "", is_quiet=True)
+"""Of a change that comes with reading: the pending entries of a stream's consumers."""
 
 # Any type
 
@@ -110,9 +114,9 @@ GEOSEARCHSTORE = _event("z", b"geosearchstore")
 XADD = _event("t", b"xadd")
 XDEL = _event("t", b"xdel")
 XTRIM = _event("t", b"xtrim")
-XSETID = _event("t", b"xsetid")
-XGROUP_CREATE = _event("t", b"xgroup-create")
-XGROUP_SETID = _event("t", b"xgroup-setid")
-XGROUP_DESTROY = _event("t", b"xgroup-destroy")
-XGROUP_CREATECONSUMER = _event("t", b"xgroup-createconsumer")
-XGROUP_DELCONSUMER = _event("t", b"xgroup-delconsumer")
+XSETID = _event("t", b"xsetid", is_quiet=True)
+XGROUP_CREATE = _event("t", b"xgroup-create", is_quiet=True)
+XGROUP_SETID = _event("t", b"xgroup-setid", is_quiet=True)
+XGROUP_DESTROY = _event("t", b"xgroup-destroy", is_quiet=True)
+XGROUP_CREATECONSUMER = _event("t", b"xgroup-createconsumer", is_quiet=True)
+XGROUP_DELCONSUMER = _event("t", b"xgroup-delconsumer", is_quiet=True)

@@ -231,6 +231,56 @@ def test_a_change_of_a_watched_key(
     assert transaction(c) == RAN, "EXEC forgets what was watched"
 
 
+STREAM = [("XADD", "s", "1-1", "f", "v"), ("XGROUP", "CREATE", "s", "g", "0")]
+
+
+@pytest.mark.parametrize(
+    ("command", "fails"),
+    [
+        ("XADD s 2-1 f v", True),
+        ("XDEL s 1-1", True),
+        ("XDEL s 5-1", False),
+        ("XTRIM s MAXLEN 0", True),
+        ("XSETID s 9-0", False),
+        ("XGROUP CREATE s h 0", False),
+        ("XGROUP SETID s g 1", False),
+        ("XGROUP CREATECONSUMER s g c", False),
+        ("XGROUP DELCONSUMER s g c", False),
+        ("XREADGROUP GROUP g c STREAMS s >", False),
+        ("XACK s g 1-1", False),
+        ("XCLAIM s g c 0 1-1 FORCE", False),
+        ("XREAD STREAMS s 0", False),
+        ("XGROUP CREATE missing g 0 MKSTREAM", True),
+        ("RPUSH missing x", True),
+        ("LPUSHX missing x", False),
+        ("SADD set x", True),
+        ("SADD set a", False),
+        ("SREM set a", True),
+        ("SREM set x", False),
+        ("SUNIONSTORE missing nothing", False),
+        ("HSET hash a 1", True),
+        ("HDEL hash x", False),
+        ("ZADD zset 1 a", False),
+        ("ZADD zset 2 a", True),
+        ("ZADD zset NX 2 a", False),
+        ("ZREMRANGEBYSCORE zset 5 6", False),
+        ("PFADD pf x", True),
+        ("PFADD pf a", False),
+        ("SORT set ALPHA STORE missing", True),
+        ("LTRIM list 0 -1", True),
+        ("LREM list 0 x", False),
+        ("LMOVE list missing LEFT LEFT", True),
+    ],
+)
+@pytest.mark.needs("xreadgroup", "rpush", "sadd", "hset", "zadd", "pfadd", "sort")
+def test_changes_of_collections(c: Wire, connect: Connect, command: str, fails: bool) -> None:
+    c.pipeline([*STREAM, ("SADD", "set", "a", "b"), ("HSET", "hash", "a", "0"), ("ZADD", "zset", "1", "a")])
+    c.pipeline([("PFADD", "pf", "a"), ("RPUSH", "list", "a", "b")])
+    c("WATCH", "s", "missing", "set", "hash", "zset", "pf", "list")
+    connect()(*command.split())
+    assert transaction(c) == (c.null_array if fails else RAN)
+
+
 @pytest.mark.parametrize(
     ("commands", "fails"),
     [
