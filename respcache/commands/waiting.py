@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from respcache.commands.arguments import integer as parse_integer
 from respcache.commands.arguments import timeout_ms
-from respcache.protocol.errors import OUT_OF_RANGE, ReplyError
+from respcache.protocol.errors import MUST_BE_POSITIVE, ReplyError
 from respcache.protocol.reply import ZERO, array
 from respcache.registry import BLOCKING, NOSCRIPT, command
 from respcache.state import Client
 
+NOT_ONE = ReplyError(b"ERR value is out of range, value must between 0 and 1")
 NO_AOF = ReplyError(b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
 
 
@@ -43,8 +44,12 @@ def waitaof(c: Client, numlocal: bytes, numreplicas: bytes, timeout: bytes) -> b
 
     O(1). Since 7.2.0.
     """
-    local = parse_integer(numlocal, OUT_OF_RANGE, 0, 1)
-    replicas, milliseconds = parse_integer(numreplicas, low=0), timeout_ms(timeout)
+    local, replicas = parse_integer(numlocal), parse_integer(numreplicas)
+    if not 0 <= local <= 1:
+        raise NOT_ONE
+    if replicas < 0:
+        raise MUST_BE_POSITIVE
+    milliseconds = timeout_ms(timeout)
     if local:
         raise NO_AOF
     nobody = array([ZERO, ZERO])

@@ -84,13 +84,13 @@ BASE: Table = [
 
 
 @given(sequences(BITMAPS, BITMAPS, BASE, OTHER_TYPES))
-@differential(examples=200)
+@differential(examples=100)
 def test_bitmaps(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands)
 
 
 @given(sequences(BITMAPS, BITMAPS, BASE, OTHER_TYPES))
-@differential(examples=3000)
+@differential(examples=5000)
 @pytest.mark.long
 def test_bitmaps_for_long(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands)

@@ -85,21 +85,21 @@ GROUPS: Table = [
 
 
 @given(turns(TRANSACTIONS, DATA, COLLECTIONS, length=60))
-@differential(examples=340)
+@differential(examples=170)
 @pytest.mark.needs("rpush", "sadd", "zadd", "hset", "xadd", "sort")
 def test_transactions(pair: Pair, sequence: list[Turn]) -> None:
     run_turns(pair, sequence)
 
 
 @given(turns(COLLECTIONS, BLOCKED, BLOCKED, GROUPS, TRANSACTIONS[:8], DATA[:-3], length=60))
-@differential(examples=340)
+@differential(examples=170)
 @pytest.mark.needs("blpop", "bzpopmin", "xreadgroup", "sadd", "hset", "sort")
 def test_blocking(pair: Pair, sequence: list[Turn]) -> None:
     run_turns(pair, sequence)
 
 
 @given(turns(TRANSACTIONS, DATA, COLLECTIONS, length=100))
-@differential(examples=10_000)
+@differential(examples=5000)
 @pytest.mark.long
 @pytest.mark.needs("rpush", "sadd", "zadd", "hset", "xadd", "sort")
 def test_transactions_for_long(pair: Pair, sequence: list[Turn]) -> None:
@@ -107,7 +107,7 @@ def test_transactions_for_long(pair: Pair, sequence: list[Turn]) -> None:
 
 
 @given(turns(COLLECTIONS, BLOCKED, BLOCKED, GROUPS, TRANSACTIONS[:8], DATA[:-3], length=100))
-@differential(examples=10_000)
+@differential(examples=5000)
 @pytest.mark.long
 @pytest.mark.needs("blpop", "bzpopmin", "xreadgroup", "sadd", "hset", "sort")
 def test_blocking_for_long(pair: Pair, sequence: list[Turn]) -> None:

@@ -132,13 +132,13 @@ _COMPARISONS = {**COMPARISONS, "ZRANGE": _same_scores}
 
 
 @given(sequences(GEO, SETS, OTHER_TYPES))
-@differential(examples=200)
+@differential(examples=100)
 def test_geo(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands, _COMPARISONS)
 
 
 @given(sequences(GEO, SETS, OTHER_TYPES))
-@differential(examples=3000)
+@differential(examples=5000)
 @pytest.mark.long
 def test_geo_for_long(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands, _COMPARISONS)

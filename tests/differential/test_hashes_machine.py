@@ -101,7 +101,7 @@ _KEYSPACE: Table = [
 
 
 @given(sequences(HASHES, _KEYSPACE, OTHER_TYPES))
-@differential(examples=200)
+@differential(examples=100)
 def test_hashes(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands, _COMPARISONS)
 

@@ -69,13 +69,13 @@ def run_with_limit(pair: Pair, commands: list[Command]) -> None:
 
 
 @given(sequences(HYPERLOGLOGS, HYPERLOGLOGS, STRINGS, OTHER_TYPES))
-@differential(examples=200)
+@differential(examples=100)
 def test_hyperloglogs(pair: Pair, commands: list[Command]) -> None:
     run_with_limit(pair, commands)
 
 
 @given(sequences(HYPERLOGLOGS, HYPERLOGLOGS, STRINGS, OTHER_TYPES))
-@differential(examples=3000)
+@differential(examples=5000)
 @pytest.mark.long
 def test_hyperloglogs_for_long(pair: Pair, commands: list[Command]) -> None:
     run_with_limit(pair, commands)

@@ -119,7 +119,7 @@ def test_keys(pair: Pair, commands: list[Command]) -> None:
 
 
 @given(sequences(BASE, BASE, NAMES, TIMES, DATABASES, OTHER_TYPES))
-@differential(examples=3000)
+@differential(examples=5000)
 @pytest.mark.long
 def test_keys_for_long(pair: Pair, commands: list[Command]) -> None:
     run_in_first(pair, commands)

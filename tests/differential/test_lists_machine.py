@@ -111,7 +111,7 @@ def test_lists_in_transactions(
 
 
 @given(sequences(LISTS, LISTS, OTHERS))
-@differential(examples=3000)
+@differential(examples=5000)
 @pytest.mark.long
 def test_lists_for_long(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands)

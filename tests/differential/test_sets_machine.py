@@ -108,13 +108,13 @@ GENERIC: Table = [
 
 
 @given(sequences(SETS, ALGEBRA, CROWDED, CHANCE, GENERIC, OTHER_TYPES))
-@differential(examples=200)
+@differential(examples=100)
 def test_sets(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands, SET_COMPARISONS)
 
 
 @given(sequences(SETS, ALGEBRA, CROWDED, CHANCE, GENERIC, OTHER_TYPES))
-@differential(examples=3000)
+@differential(examples=5000)
 @pytest.mark.long
 def test_sets_for_long(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands, SET_COMPARISONS)

@@ -81,13 +81,13 @@ WEIGHTS: Table = [
 
 
 @given(sequences(SORTS, SOURCES, WEIGHTS, OTHER_TYPES))
-@differential(examples=200)
+@differential(examples=100)
 def test_sort(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands, COMPARISONS)
 
 
 @given(sequences(SORTS, SOURCES, WEIGHTS, OTHER_TYPES))
-@differential(examples=3000)
+@differential(examples=5000)
 @pytest.mark.long
 def test_sort_for_long(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands, COMPARISONS)

@@ -166,7 +166,7 @@ def test_groups(pair: Pair, commands: list[Command]) -> None:
 
 
 @given(sequences(ENTRIES, READERS, OTHER_TYPES))
-@differential(examples=3000)
+@differential(examples=5000)
 @pytest.mark.long
 def test_streams_for_long(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands, _COMPARISONS)

@@ -95,7 +95,7 @@ def test_strings(pair: Pair, commands: list[Command]) -> None:
 
 
 @given(sequences(STRINGS, COUNTERS, LCS, TIMES, OTHER_TYPES))
-@differential(examples=3000)
+@differential(examples=5000)
 @pytest.mark.long
 def test_strings_for_long(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands)

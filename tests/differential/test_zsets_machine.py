@@ -189,7 +189,7 @@ def test_comparisons() -> None:
 
 
 @given(sequences(CHANGES, CHANGES, READS, ALGEBRA, LEX, OTHER_TYPES))
-@differential(examples=200)
+@differential(examples=100)
 def test_zsets(pair: Pair, commands: list[Command]) -> None:
     run(pair, commands, _COMPARISONS)
 
