@@ -306,7 +306,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     def numbers(text: str) -> list[int]:
         return [int(number) for number in text.split(",")]
 
-    parser.add_argument("--tests", type=names, default="ping,set,get,incr,mset", help=", ".join(TESTS))
+    parser.add_argument("--tests", type=names, default=",".join(TESTS), help=", ".join(TESTS))
     parser.add_argument("--pipeline", type=numbers, default="1,16,64", help="requests in a batch")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
