@@ -11,8 +11,8 @@ from respcache.protocol.errors import DB_RANGE, SAME_OBJECT, SYNTAX, ReplyError
 from respcache.protocol.reply import OK, ONE, ZERO
 from respcache.registry import BRIEF, FAST, LOADING, READONLY, STALE, WRITE, command
 from respcache.state import Client
-from respcache.store.events import MOVE_FROM, MOVE_TO
 from respcache.store.database import Database
+from respcache.store.events import MOVE_FROM, MOVE_TO
 
 _INT_RANGE = ReplyError(b"ERR value is out of range, value must between -2147483648 and 2147483647")
 _INT_MAX = (1 << 31) - 1

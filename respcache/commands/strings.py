@@ -266,8 +266,9 @@ def _pairs(name: str, words: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
 )
 def mset(c: Client, key: bytes, value: bytes, *more: bytes) -> bytes:
     """Sets the string values of several keys at once. O(N) with N keys. Since 1.0.1."""
-    for name, new in _pairs("mset", (key, value, *more)):
-        c.db.set(name, new)
+    if len(more) % 2:
+        raise ReplyError(wrong_arity("mset").text)
+    c.db.set_all((key, value, *more))
     return OK
 
 

@@ -67,7 +67,15 @@ def _pop(c: Client, key: bytes, lowest: bool, rest: Sequence[bytes]) -> bytes:
 )
 def zpopmin(c: Client, key: bytes, *rest: bytes) -> bytes:
     """Takes the members with the lowest scores off a sorted set. O(log(N)*M). Since 5.0.0."""
-    return _pop(c, key, True, rest)
+    found = c.db.peek(key)
+    if rest or type(found) is not ZSet:
+        return _pop(c, key, True, rest)
+    member, score = found.pop_min()
+    if found.scores:
+        c.db.touch(key, ZPOPMIN)
+    else:
+        c.db.emptied(key, ZPOPMIN)
+    return b"*2\r\n" + c.bulk(member) + c.resp.double(score)
 
 
 @command(

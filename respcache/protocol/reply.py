@@ -81,6 +81,12 @@ def format_double(value: float) -> bytes:
     >>> format_double(3.0), format_double(0.1), format_double(1e-7), format_double(1e20)
     (b'3', b'0.1', b'1e-7', b'1e+20')
     """
+    if -1e15 < value < 1e15:
+        nearest = int(value)
+        if nearest == value and (nearest or math.copysign(1, value) > 0):
+            return b"%d" % nearest
+        if 1e-3 <= value < 1e4 or -1e4 < value <= -1e-3:
+            return repr(value).encode()  # Python's digits are the shortest too, and have no exponent here
     if math.isnan(value):
         return b"nan"
     if math.isinf(value):

@@ -75,7 +75,14 @@ class Table(Generic[V]):
         return self.directory[(hash(key) & POSITIONS) >> self.shift].get(key, default)
 
     def __setitem__(self, key: bytes, value: V) -> None:
-        self.put(key, value)
+        at = (hash(key) & POSITIONS) >> self.shift
+        bucket = self.directory[at]
+        before = len(bucket)
+        bucket[key] = value
+        if len(bucket) != before:
+            self.size += 1
+            if before >= FULL:
+                self._split(at)
 
     def put(self, key: bytes, value: V) -> bool:
         """Sets a key. Tells whether it was not there."""

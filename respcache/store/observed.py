@@ -6,6 +6,7 @@ the first listener its class changes to this one, with the last it changes back 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from respcache.store.database import Database, Value
@@ -42,6 +43,11 @@ class ObservedDatabase(Database):
         fresh = Database.peek(self, key) is None  # which tells of a key that is due, before it is made again
         super().set(key, value, event)
         self._changed(key, event, fresh)
+
+    def set_all(self, words: Sequence[bytes]) -> None:
+        """Sets keys to values, given in turn."""
+        for key, value in zip(words[::2], words[1::2], strict=True):
+            self.set(key, value)
 
     def replace(self, key: bytes, value: Value, event: Event) -> None:
         """Sets a value and keeps the key's time to live."""

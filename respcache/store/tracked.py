@@ -2,10 +2,13 @@
 
 That costs time on each GET and memory for each key, so it is done only once somebody asks for idle times.
 Until then a database is a plain `Database`, whose reads and writes know nothing of it; then it becomes a
-`TrackedDatabase`, by a change of its class (see `respcache.store.keyspace`), and stays one. No flag is tested on the way of a plain GET.
+`TrackedDatabase`, by a change of its class (see `respcache.store.keyspace`), and stays one. No flag is tested on the
+way of a plain GET.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from respcache.store.access import AccessTimes
 from respcache.store.database import Database, Value
@@ -32,6 +35,11 @@ class TrackedDatabase(Database):
         """Sets a value, whatever was there; a time to live is gone."""
         super().set(key, value, event)
         self._times().note(key)
+
+    def set_all(self, words: Sequence[bytes]) -> None:
+        """Sets keys to values, given in turn."""
+        for key, value in zip(words[::2], words[1::2], strict=True):
+            self.set(key, value)
 
     def replace(self, key: bytes, value: Value, event: Event) -> None:
         """Sets a value and keeps the key's time to live."""
