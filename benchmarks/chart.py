@@ -17,6 +17,7 @@ SHADES = ("#9ecae1", "#4292c6", "#08519c", "#08306b")
 INK = "#24292f"
 FAINT = "#d0d7de"
 REDIS = "#c6302b"
+CROWD = 8  # tests up to which figures stand upright
 GROUP = 0.8  # width of a test's bars together; tests stand 1 apart
 
 
@@ -30,7 +31,9 @@ def draw(bars: Sequence[tuple[str, int, float]], path: Path) -> None:
     tests = list(dict.fromkeys(test for test, _, _ in bars))
     pipelines = sorted({pipeline for _, pipeline, _ in bars})
     width = GROUP / len(pipelines)
-    figure, axes = pyplot.subplots(figsize=(max(6.0, 1.8 + 1.35 * len(tests)), 3.8), layout="constrained")
+    many = len(tests) > CROWD
+    each = 0.7 if many else 1.35  # inches of a test
+    figure, axes = pyplot.subplots(figsize=(max(6.0, 1.8 + each * len(tests)), 3.8), layout="constrained")
     for number, pipeline in enumerate(pipelines):
         offset = (number + 0.5) * width - GROUP / 2
         mine = [(tests.index(test) + offset, ratio) for test, p, ratio in bars if p == pipeline]
@@ -42,9 +45,10 @@ def draw(bars: Sequence[tuple[str, int, float]], path: Path) -> None:
             label="no pipeline" if pipeline == 1 else f"pipeline {pipeline}",
             zorder=2,
         )
-        axes.bar_label(drawn, fmt="%.2f", fontsize=8, padding=2, color=INK)
+        size, turned = (6.5, 90) if many else (8, 0)
+        axes.bar_label(drawn, fmt="%.2f", fontsize=size, rotation=turned, padding=2, color=INK)
     axes.axhline(1.0, color=REDIS, linewidth=1.4, zorder=3, label="redis-server = 1.0")
-    axes.set_xticks(range(len(tests)), [test.upper() for test in tests])
+    axes.set_xticks(range(len(tests)), [test.upper() for test in tests], rotation=30 if many else 0)
     axes.set_ylim(0, max(1.0, *(ratio for _, _, ratio in bars)) * 1.15)
     axes.set_title(
         "Server CPU per command, redis-server = 1.0 (lower is better)", loc="left", fontsize=11, color=INK

@@ -240,6 +240,17 @@ def cells(row: Row, names: Sequence[str]) -> list[str]:
     return texts if ratio is None else [*texts, f"{ratio:.2f}"]
 
 
+def overview(rows: Sequence[Row]) -> str:
+    """A line for each test: CPU microseconds of both servers and their ratio, side by side for each pipeline."""
+    pipelines = sorted({row.pipeline for row in rows})
+    header = ["CPU us per command", *(f"pipeline {pipeline}" for pipeline in pipelines)]
+    lines: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: row.pipeline):
+        ours, redis = (row.median(name, "cpu_us") for name in NAMES)
+        lines.setdefault(row.test, [row.test]).append(f"{ours:.2f} / {redis:.2f} = {ours / redis:.2f}")
+    return table(header, [lines[test] for test in dict.fromkeys(row.test for row in rows)])
+
+
 def environment(python: str) -> str:
     """One line that names the machine and the versions the figures belong to."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -352,7 +363,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     about = f"{environment(options.python)} Medians of {options.rounds} rounds, {options.clients} clients."
     print(f"\n{text}\n\n{about}")
     if options.markdown:
-        options.markdown.write_text(f"{text}\n\n{about}\n")
+        whole = f"{overview(results)}\n\n{text}" if len(present) == len(NAMES) else text
+        options.markdown.write_text(f"{whole}\n\n{about}\n")
     if options.chart:
         draw([(row.test, row.pipeline, ratio) for row in results if (ratio := row.ratio())], options.chart)
 

@@ -82,7 +82,7 @@ def run_turns(pair: Pair, sequence: Sequence[Turn]) -> int:
     try:
         for number, command in sequence:
             if number in oracle.blocked:
-                command = ("CLIENT", "UNBLOCK", oracle.ids[number])  # noqa: PLW2901
+                command = ("CLIENT", "UNBLOCK", oracle.ids[number])
                 said = [_unblock(side, number) for side in (ours, oracle)]
             else:
                 said = [side.run(number, command) for side in (ours, oracle)]

@@ -74,8 +74,8 @@ BLOCKED: Table = [
     command("BZMPOP", "0", "1", KEYS, ENDS),
     command("XREAD", "BLOCK", "0", "STREAMS", KEYS, IDS),
 ]
-"""Each waits for one key: of several that are made by one transaction Redis 7.0 takes the one that was made first, 7.2 the
-one that is named first."""
+"""Each waits for one key: of several that are made by one transaction Redis 7.0 takes the one that was made first,
+7.2 the one that is named first."""
 
 GROUPS: Table = [
     command("XGROUP", "CREATE", KEYS, "g", "0", "MKSTREAM"),
