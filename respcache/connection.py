@@ -288,6 +288,11 @@ class Connection(Peer):
                         if type(word) is not bytes or type(other) is not bytes:
                             raise _Malformed
                         push(entry.run(client, word, other))
+                    elif words == 4:
+                        _, word, other, third = argv
+                        if type(word) is not bytes or type(other) is not bytes or type(third) is not bytes:
+                            raise _Malformed
+                        push(entry.run(client, word, other, third))
                     else:
                         for word in argv:
                             if type(word) is not bytes:

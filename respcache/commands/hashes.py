@@ -75,8 +75,13 @@ def hset(c: Client, key: bytes, field: bytes, value: bytes, *more: bytes) -> byt
     """Sets fields of a hash, and replies how many of them are new. O(1) for each field. Since 2.0.0."""
     if more:
         return integer(_set_pairs(c, "hset", key, (field, value, *more)))
-    db, config = c.db, c.server.config
+    db = c.db
     old = db.peek(key)
+    if type(old) is HashTable and old.deadlines is None:
+        fresh = old.put(field, value)
+        db.touch(key, HSET)
+        return ONE if fresh else ZERO
+    config = c.server.config
     if type(old) is dict and len(value) <= config.hash_max_listpack_value >= len(field):
         if field in old:
             old[field] = value
@@ -86,10 +91,6 @@ def hset(c: Client, key: bytes, field: bytes, value: bytes, *more: bytes) -> byt
             old[field] = value
             db.touch(key, HSET)
             return ONE
-    elif type(old) is HashTable and old.deadlines is None:
-        fresh = old.put(field, value)
-        db.touch(key, HSET)
-        return ONE if fresh else ZERO
     return ONE if _set_pair(c, key, old, field, value, HSET) else ZERO
 
 

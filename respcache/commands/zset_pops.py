@@ -71,7 +71,8 @@ def zpopmin(c: Client, key: bytes, *rest: bytes) -> bytes:
     if rest or type(found) is not ZSet:
         return _pop(c, key, True, rest)
     member, score = found.pop_min()
-    if found.scores:
+    scores = found.scores
+    if scores if type(scores) is dict else scores.size:  # type: ignore[union-attr]
         c.db.touch(key, ZPOPMIN)
     else:
         c.db.emptied(key, ZPOPMIN)

@@ -172,6 +172,9 @@ class _Resp2(Resp):
         return array(items)
 
     def double(self, value: float) -> bytes:
+        if 0 < value < 1e15 and value.is_integer():  # most scores are counts or times
+            digits = b"%d" % value
+            return HEADERS[len(digits)] + digits + CRLF
         return bulk(format_double(value))
 
     def verbatim(self, value: bytes, kind: bytes = b"txt") -> bytes:

@@ -27,7 +27,7 @@ from typing import Generic, Self, TypeVar
 
 from respcache.store.sizes import allocated
 
-_draw = random.getrandbits
+_random_bits = random.getrandbits
 
 V = TypeVar("V")
 T = TypeVar("T")
@@ -122,9 +122,12 @@ class Table(Generic[V]):
         return value
 
     def __delitem__(self, key: bytes) -> None:
-        if key not in self:
-            raise KeyError(key)
-        self.pop(key)
+        at = (hash(key) & POSITIONS) >> self.shift
+        bucket = self.directory[at]
+        del bucket[key]
+        self.size -= 1
+        if not len(bucket) & 7:
+            self._merge(at)
 
     def __iter__(self) -> Iterator[bytes]:
         return chain.from_iterable(self.buckets)
@@ -234,7 +237,20 @@ class Table(Generic[V]):
     # By chance
 
     def random(self) -> bytes:
-        """A key, each with the same probability. Raises KeyError if there is none.
+        """A key, each with the same probability. Raises KeyError if there is none."""
+        return self._draw()[2]
+
+    def pop_random(self) -> bytes:
+        """Takes a random key out. Raises KeyError if there is none."""
+        at, bucket, key = self._draw()
+        del bucket[key]
+        self.size -= 1
+        if not len(bucket) & 7:
+            self._merge(at)
+        return key
+
+    def _draw(self) -> tuple[int, dict[bytes, V], bytes]:
+        """A random key, its bucket, and one of the places of that.
 
         By rejection: each place of the directory has room for the same number of keys, and a bucket has the room of
         all its places. A random spot that holds no key is dropped; one of two or three holds one.
@@ -244,25 +260,14 @@ class Table(Generic[V]):
         directory, depths, depth, room = self.directory, self.depths, self.depth, self._room
         bits, mask = depth + room, (1 << room) - 1
         while True:
-            drawn = _draw(bits)
+            drawn = _random_bits(bits)
             at = drawn >> room
             bucket = directory[at]
             own = depths[at]
             # Where in the room of its bucket the spot is: a bucket of several places takes them all together.
             spot = drawn & mask if own == depth else drawn & ((1 << (depth - own + room)) - 1)
             if spot < len(bucket):
-                return next(islice(bucket, spot, None))
-
-    def pop_random(self) -> bytes:
-        """Takes a random key out. Raises KeyError if there is none."""
-        key = self.random()
-        at = (hash(key) & POSITIONS) >> self.shift
-        bucket = self.directory[at]
-        del bucket[key]
-        self.size -= 1
-        if not len(bucket) & 7:
-            self._merge(at)
-        return key
+                return at, bucket, next(islice(bucket, spot, None))
 
     def sample(self, count: int) -> list[bytes]:
         """So many different keys in random order, each such choice with the same probability.

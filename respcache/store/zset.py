@@ -157,7 +157,7 @@ class ZSet:
         """Removes the first member; there must be one."""
         scores = self._scores[0]
         score, member = scores.pop(0), self._members[0].pop(0)
-        self.scores.pop(member)
+        del self.scores[member]
         if self._score_bounds:
             if self._counts is not None:
                 self._counts[0] -= 1
@@ -169,7 +169,7 @@ class ZSet:
         """Removes the last member; there must be one."""
         at = len(self._score_bounds)
         score, member = self._scores[at][-1], self._members[at][-1]
-        self.scores.pop(member)
+        del self.scores[member]
         self._cut(at, len(self._scores[at]) - 1)
         return member, score
 
