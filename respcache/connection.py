@@ -112,7 +112,8 @@ class Connection(Peer):
         self.client.table = GONE
         super().close(flush)
         if not flush:
-            self.on_lost(self)  # at once: nobody who asks shall see it any more
+            self.server.forget(self.client)  # at once: it shall get no element and no message any more
+            self.on_lost(self)
 
     def release(self, reply: bytes | None = None) -> None:
         """Ends a pause: with this reply, or by running the paused request again.

@@ -195,7 +195,8 @@ def queueing(entry: Entry) -> Handler:
         _check_arity(command, len(arguments))
         if command.flags & NO_MULTI:
             raise NOT_IN_MULTI
-        transaction.add(entry, arguments)
+        if not (transaction.broken or (client.watch is not None and client.watch.broken)):
+            transaction.add(entry, arguments)  # else EXEC will run none
         return QUEUED
 
     return queue

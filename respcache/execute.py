@@ -28,6 +28,7 @@ def execute(client: Client, argv: list[bytes]) -> bytes:
     try:
         entry, first = find(client, argv)
     except Rejection as error:
+        client.last = None
         client.server.stats.error(error.code)
         if client.transaction is not None:
             client.transaction.broken = True
@@ -55,7 +56,7 @@ def execute(client: Client, argv: list[bytes]) -> bytes:
 
 
 def find(client: Client, argv: list[bytes]) -> tuple[Entry, int]:
-    """The entry that a request means and the index of its first argument.
+    """The entry that a request means and the index of its first argument; how many there are is not looked at.
 
     Raises Rejection if there is none, and Disconnect if this is a browser talking.
     """
@@ -74,9 +75,6 @@ def find(client: Client, argv: list[bytes]) -> tuple[Entry, int]:
         raise unknown_command(argv)
     subcommands = mode.subcommands.get(name)
     if subcommands is None or len(argv) == 1:
-        if not entry.command.accepts(len(argv)):
-            entry.stats.rejected += 1
-            raise wrong_arity(entry.command.name)
         return entry, 1
     found = subcommands.get(argv[1].lower())
     if found is None:

@@ -56,6 +56,13 @@ class Peer(asyncio.Protocol):
         self._transport = None
         self.write = nowhere
 
+    def eof_received(self) -> None:
+        """The peer says nothing more. It still gets its replies, however slowly, but nothing that it waited for."""
+        self.close()
+        self.server.forget(self.client)
+        self.client.unsubscribe()
+        self.client.monitor(False)
+
     def pause_writing(self) -> None:
         """The peer is slower than we are."""
         self.congested = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from respcache.execute import error_reply
 from respcache.features.blocking import Waiter
 from respcache.registry import WRITE, Command, Handler
@@ -40,13 +42,18 @@ def _serve_key(server: ServerState, where: tuple[int, bytes]) -> None:
     index, key = where
     waiting, db = server.waiting, server.keyspace.databases[index]
     kind = type_name(db.peek(key))
+    in_vain: set[Hashable] = set()  # teams
     for waiter in waiting.at(where):
         if waiter.kind != kind and not waiter.gone:
-            if kind == b"none" and not waiting.seekers:
+            if kind == b"none" and not waiting.is_sought(where):
                 break
             continue
-        if waiter.client.waiter is waiter and _try(server, waiter):
+        if waiter.client.waiter is not waiter or waiter.team in in_vain:
+            continue
+        if _try(server, waiter):
             kind = type_name(db.peek(key))
+        elif waiter.team is not None:
+            in_vain.add(waiter.team)
 
 
 def _try(server: ServerState, waiter: Waiter) -> bool:

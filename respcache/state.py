@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol
 
 from respcache.clock import Clock, monotonic
@@ -186,8 +186,7 @@ class Client:
         self.resp = resp
         if self.subscriber is not None:
             self.subscriber.speak(resp)
-            if self.transaction is None:
-                self.rest()
+            self.rest()
 
     @property
     def listens(self) -> bool:
@@ -239,19 +238,21 @@ class Client:
         attempt: Callable[[], bytes | None],
         nothing: bytes,
         gone: bool = False,
+        team: Hashable = None,
     ) -> bytes:
         """Waits for keys of the selected database to hold values of a type, at most so many milliseconds; 0: for ever.
 
         Each time when one does, `attempt` is called: it runs the command and returns the reply, or None if there is
-        still nothing; with `gone` also when such a value is no longer there. `nothing` is the reply when the time is
-        over, and inside of a transaction, where nobody can wait. Else this does not return: it raises Pause.
+        still nothing; with `gone` also when such a value is no longer there. If there is nothing for one of a `team`,
+        equal in this, there is nothing for the others. `nothing` is the reply when the time is over, and inside of a
+        transaction, where nobody can wait. Else this does not return: it raises Pause.
         """
         if self.server.nested:
             return nothing
         deadline = self.server.clock.ms() + timeout if timeout else 0
         where = [(self.db.index, key) for key in dict.fromkeys(keys)]
         self.paused = True
-        self.server.wait(Waiter(self, kind, where, deadline, attempt, nothing, gone))
+        self.server.wait(Waiter(self, kind, where, deadline, attempt, nothing, gone, team))
         raise Pause(retry=False)
 
     def begin(self) -> None:

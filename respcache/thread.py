@@ -31,6 +31,9 @@ class ServerThread:
             self._thread.join()
             raise self._error
 
+    def __repr__(self) -> str:
+        return f"<respcache on port {self.port}>" if self._server is not None else "<respcache>"
+
     @property
     def port(self) -> int:
         """The TCP port, 0 if there is none."""

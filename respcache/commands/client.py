@@ -133,6 +133,10 @@ def client_unblock(c: Client, number: bytes, *reason: bytes) -> bytes:
     if other is None or other.waiter is None:  # CLIENT PAUSE blocks too, but is not ended one by one
         return ZERO
     in_error = bool(reason) and reason[0].lower() == b"error"
+    if in_error:
+        assert other.last is not None
+        other.last.stats.failed += 1
+        c.server.stats.error("UNBLOCKED")
     c.server.end_wait(other.waiter, UNBLOCKED if in_error else other.waiter.nothing)
     return ONE
 

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha1
 
 from respcache.commands.arguments import integer as parse_integer
 from respcache.commands.configuration import check_allowed
@@ -17,7 +16,8 @@ from respcache.protocol.errors import MUST_BE_POSITIVE, NO_SUCH_KEY, STRING_TOO_
 from respcache.protocol.reply import OK, array, bulk, integer, status
 from respcache.registry import ADMIN, LOADING, NOSCRIPT, STALE, SYSCMD, command
 from respcache.state import Client
-from respcache.store.database import Database
+from respcache.store.digest import digest_of_all, digest_of_value
+from respcache.store.events import NO_EVENT
 from respcache.store.tracked import idle
 from respcache.store.types import STRING, TYPES
 
@@ -137,37 +137,12 @@ def serialized_length(value: bytes | int | bytearray, encoding: bytes) -> int:
 
 def _digest_value(c: Client, *keys: bytes) -> bytes:
     """For each key the digest of its value, zeros if it is missing."""
-    return array([status(_value_digest(c.db, key, bytes(20)).hex().encode()) for key in keys])
+    return array([status(digest_of_value(c.db, key).hex().encode()) for key in keys])
 
 
 def _digest(c: Client) -> bytes:
     """One digest of all data, whatever the order of the keys; zeros if there are none."""
-    digest = bytes(20)
-    for db in c.server.keyspace.databases:
-        if db.size:
-            digest = _mix(digest, db.index.to_bytes(4, "big"))
-        for key in list(db.keys()):
-            digest = _xor(digest, sha1(_value_digest(db, key, _mix(bytes(20), key))).digest())
-    return status(digest.hex().encode())
-
-
-def _value_digest(db: Database, key: bytes, digest: bytes) -> bytes:
-    """Goes on from a digest with the value's type, its text, and whether it has a deadline."""
-    value = db.peek(key)
-    if value is None:
-        return bytes(20)
-    if TYPES[type(value)] is not STRING:
-        raise ReplyError(b"ERR only strings have a digest here")
-    digest = _mix(_mix(digest, bytes(4)), b"%d" % value if isinstance(value, int) else value)
-    return digest if db.deadline(key) is None else _xor(digest, sha1(b"!!expire!!").digest())
-
-
-def _mix(digest: bytes, part: bytes | bytearray) -> bytes:
-    return sha1(_xor(digest, sha1(part).digest())).digest()
-
-
-def _xor(one: bytes, other: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(one, other, strict=True))
+    return status(digest_of_all(c.server.keyspace.databases).hex().encode())
 
 
 def _populate(c: Client, count: bytes, prefix: bytes = b"key", size: bytes = b"0") -> bytes:
@@ -177,7 +152,7 @@ def _populate(c: Client, count: bytes, prefix: bytes = b"key", size: bytes = b"0
     for number in range(keys):
         key, value = b"%b:%d" % (prefix, number), b"value:%d" % number
         if key not in c.db:
-            c.db.set(key, value.ljust(length, b"\0")[:length] if length else value)
+            c.db.set(key, value.ljust(length, b"\0")[:length] if length else value, NO_EVENT)
     return OK
 
 
@@ -252,11 +227,11 @@ _C_ONLY = "Accepted and ignored: tunes something that only the C server has."
 
 SUBCOMMANDS: dict[bytes, Subcommand] = {
     b"change-repl-id": Subcommand(_change_repl_id, "", "Takes a new replication id.", 0, 0),
-    b"digest": Subcommand(_digest, "", "A digest of all data, if all are strings, as Redis makes it.", 0, 0),
+    b"digest": Subcommand(_digest, "", "A digest of all data, as Redis makes it.", 0, 0),
     b"digest-value": Subcommand(
         _digest_value,
         "<key> [<key> ...]",
-        "Digests of the values of strings, as Redis makes them.",
+        "Digests of values, as Redis makes them.",
         0,
         sys.maxsize,
     ),

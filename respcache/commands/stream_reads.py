@@ -101,13 +101,17 @@ def _reply(c: Client, found: Sequence[tuple[bytes, bytes]]) -> bytes | None:
     return c.resp.map([part for pair in found for part in pair])
 
 
-def _run(c: Client, request: _Request, attempt: Callable[[], bytes | None], gone: bool) -> bytes:
+def _run(c: Client, request: _Request, attempt: Callable[[], bytes | None]) -> bytes:
     reply = attempt()
     if reply is not None:
         return reply
     if request.timeout is None:
         return c.resp.null_array
-    return c.block(b"stream", request.keys, request.timeout, attempt, c.resp.null_array, gone)
+    nothing = c.resp.null_array
+    if request.group is None:
+        return c.block(b"stream", request.keys, request.timeout, attempt, nothing)
+    team = (request.group[0], tuple(request.keys))  # the consumers of a group, which is given an entry once
+    return c.block(b"stream", request.keys, request.timeout, attempt, nothing, gone=True, team=team)
 
 
 @command(
@@ -134,7 +138,7 @@ def xread(c: Client, first: bytes, second: bytes, third: bytes, *rest: bytes) ->
                     found.append((bulk(key), array(entries)))
         return _reply(c, found)
 
-    return _run(c, request, attempt, gone=False)
+    return _run(c, request, attempt)
 
 
 def _read_after(stream: Stream | None, id: bytes) -> int:
@@ -205,7 +209,7 @@ def xreadgroup(
             found.append((bulk(key), array(entries)))
         return _reply(c, found)
 
-    return _run(c, request, attempt, gone=True)
+    return _run(c, request, attempt)
 
 
 def _history_after(id: bytes) -> int:

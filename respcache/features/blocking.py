@@ -7,12 +7,16 @@ one that somebody waits for, `respcache.serve` tries the waiting commands again,
 from __future__ import annotations
 
 from asyncio import TimerHandle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from respcache.store.database import Database
-from respcache.store.events import Event
+from respcache.store.events import XGROUP_DESTROY, Event
 from respcache.store.keyspace import Keyspace
+
+FEW = 16
+"""How many who wait for a key are looked at before all of them are: most often the first one takes what is there."""
 
 
 class Pause(Exception):
@@ -44,7 +48,7 @@ class Blocked(Protocol):
 class Waiter:
     """One client's blocking command."""
 
-    __slots__ = ("attempt", "client", "deadline", "gone", "keys", "kind", "nothing", "timer")
+    __slots__ = ("attempt", "client", "deadline", "gone", "keys", "kind", "nothing", "team", "timer")
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Waiter:
         attempt: Callable[[], bytes | None],
         nothing: bytes,
         gone: bool,
+        team: Hashable = None,
     ) -> None:
         self.client = client
         self.kind = kind
@@ -69,22 +74,23 @@ class Waiter:
         """The reply when the time is over."""
         self.gone = gone
         """An attempt is also due when a key has gone or changed its type."""
+        self.team = team
+        """What one of a team finds nothing in, the others need not try; None: it is of no team."""
         self.timer: TimerHandle | None = None
 
 
 class Waiting:
     """All waiters. It listens to changes from the first one until `rest` finds that nobody waits any more."""
 
-    __slots__ = ("_keys", "_keyspace", "_listens", "count", "ready", "seekers")
+    __slots__ = ("_keys", "_keyspace", "_listens", "_sought", "count", "ready")
 
     def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
         self._keys: dict[tuple[int, bytes], dict[Waiter, None]] = {}  # first come first
+        self._sought: dict[tuple[int, bytes], int] = {}  # how many of them want to know when it is gone
         self._listens = False
         self.count = 0
         """Number of waiters, those without keys (WAIT) included."""
-        self.seekers = 0
-        """Number of those that want to know when a key is gone."""
         self.ready: dict[tuple[int, bytes], None] = {}
         """Keys that have changed and that somebody waits for, in this order."""
 
@@ -96,7 +102,7 @@ class Waiting:
     @property
     def keys_of_seekers(self) -> int:
         """Number of those of which somebody wants to know when they are gone."""
-        return sum(any(waiter.gone for waiter in waiters) for waiters in self._keys.values())
+        return len(self._sought)
 
     def add(self, waiter: Waiter) -> None:
         """A client begins to wait."""
@@ -106,9 +112,10 @@ class Waiting:
             self._keyspace.expired.append(self._touched)
         for where in waiter.keys:
             self._keys.setdefault(where, {})[waiter] = None
+            if waiter.gone:
+                self._sought[where] = self._sought.get(where, 0) + 1
         waiter.client.waiter = waiter
         self.count += 1
-        self.seekers += waiter.gone
 
     def remove(self, waiter: Waiter) -> None:
         """A client waits no longer, for whatever reason."""
@@ -116,7 +123,6 @@ class Waiting:
             return
         waiter.client.waiter = None
         self.count -= 1
-        self.seekers -= waiter.gone
         if waiter.timer is not None:
             waiter.timer.cancel()
         for where in waiter.keys:
@@ -125,10 +131,22 @@ class Waiting:
                 waiters.pop(waiter, None)
                 if not waiters:
                     del self._keys[where]
+            if waiter.gone:
+                self._sought[where] -= 1
+                if not self._sought[where]:
+                    del self._sought[where]
 
-    def at(self, where: tuple[int, bytes]) -> tuple[Waiter, ...]:
-        """Who waits for a key, first come first."""
-        return tuple(self._keys.get(where, ()))
+    def at(self, where: tuple[int, bytes]) -> Iterator[Waiter]:
+        """Who waits for a key, first come first. They may go meanwhile, but nobody may come."""
+        waiters = self._keys.get(where, {})
+        first = dict.fromkeys(islice(waiters, FEW))
+        yield from first
+        if len(first) == FEW:
+            yield from [waiter for waiter in waiters if waiter not in first]
+
+    def is_sought(self, where: tuple[int, bytes]) -> bool:
+        """Whether somebody wants to know when a key is gone."""
+        return where in self._sought
 
     def rest(self) -> bool:
         """Stops listening if nobody waits. Tells whether it rests.
@@ -143,9 +161,10 @@ class Waiting:
 
     # What the databases tell
 
-    def changed(self, db: Database, key: bytes, _event: Event, _fresh: bool) -> None:
-        """A key was changed."""
-        self._touched(db, key)
+    def changed(self, db: Database, key: bytes, event: Event, fresh: bool) -> None:
+        """A key was changed. What consumer groups note of themselves brings nothing new to anybody."""
+        if fresh or not event.is_quiet or event is XGROUP_DESTROY:
+            self._touched(db, key)
 
     def missed(self, db: Database, key: bytes) -> None:
         """Reading changes nothing."""

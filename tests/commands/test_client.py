@@ -9,6 +9,7 @@ import pytest
 from tests.commands.conftest import Connect
 from tests.commands.test_client_list import line_of, lines
 from tests.commands.test_connection import BAD_NAME, info
+from tests.commands.test_info import fields
 from tests.servers import Server
 from tests.wire import (
     NOT_AN_INTEGER,
@@ -307,6 +308,18 @@ def test_unblock(c: Wire) -> None:
         "ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP."
     )
     assert c("CLIENT", "UNBLOCK") == arity_error("client|unblock")
+
+
+def test_unblocking_in_an_error_is_counted_as_one(c: Wire, connect: Connect) -> None:
+    other = connect()
+    number = other("CLIENT", "ID")
+    assert c("CONFIG", "RESETSTAT") == OK
+    other.send("BLPOP", "k", 0)
+    assert waiting(c, number)
+    assert c("CLIENT", "UNBLOCK", number, "ERROR") == 1
+    assert other.read() == Error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+    assert fields(c, "errorstats") == {"errorstat_UNBLOCKED": "count=1"}
+    assert fields(c, "commandstats")["cmdstat_blpop"].endswith(",rejected_calls=0,failed_calls=1")
 
 
 def test_tracking_that_is_off(c: Wire) -> None:

@@ -164,6 +164,33 @@ def test_who_is_killed_is_gone_at_once(c: Wire, connect: Connect) -> None:
     assert other.closed()
 
 
+@pytest.mark.parametrize("transaction", [False, True])
+def test_who_is_killed_takes_nothing_any_more(c: Wire, connect: Connect, transaction: bool) -> None:
+    other = connect()
+    number = other("CLIENT", "ID")
+    other.send("BLPOP", "k", 0)
+    while line_of(c, number)["flags"] != "b":
+        pass
+    commands = ["MULTI"] * transaction + [f"CLIENT KILL ID {number}", "RPUSH k v"] + ["EXEC"] * transaction
+    c.pipeline([command.split() for command in commands])
+    assert c("LRANGE", "k", 0, -1) == [b"v"]
+    assert other.closed()
+
+
+def test_the_last_command_was_perhaps_none(c: Wire, connect: Connect) -> None:
+    other = connect()
+    number = other("CLIENT", "ID")
+    for command, name in (
+        ("GET", "get"),
+        ("NOPE", "NULL"),
+        ("eCHO", "echo"),
+        ("CONFIG NOPE", "NULL"),
+        ("CLIENT", "client"),
+    ):
+        assert isinstance(other(*command.split()), Error)
+        assert line_of(c, number)["cmd"] == name
+
+
 def test_kill_errors(c: Wire) -> None:
     for value in ("x", "0", "-1", "1.5", ""):
         assert c("CLIENT", "KILL", "ID", value) == ID_RANGE

@@ -66,6 +66,10 @@ def check(events: Events, table: str) -> None:
         assert events(*commands.split("; ")) == expected.strip(), line
 
 
+def test_what_debug_makes_is_no_event_of_a_command(events: Events) -> None:
+    assert events("DEBUG POPULATE 1", flags="EA") == ""
+
+
 STRINGS = """
 SET a 1 => new a, set a
 SET a 1 || SET a 2 => set a

@@ -9,7 +9,7 @@ import pytest
 from tests.commands.conftest import Connect
 from tests.commands.test_client_list import line_of, lines
 from tests.commands.test_info import fields as info
-from tests.wire import OK, PONG, QUEUED, Error, Reply, Status, Wire, arity_error, members
+from tests.wire import NULL, OK, PONG, QUEUED, Error, Reply, Status, Wire, arity_error, members
 
 KINDS = ["subscribe", "psubscribe", "ssubscribe"]
 
@@ -276,6 +276,17 @@ def test_transaction(c: Wire) -> None:
     ]
     assert c.read() == (PONG if c.protocol == 3 else [b"pong", b""])
     assert c("GET", "k") == (c.null if c.protocol == 3 else refusal("get"))
+
+
+@pytest.mark.protocol(2)
+def test_change_of_protocol_in_a_transaction(c: Wire) -> None:
+    def within(*commands: str) -> None:
+        c.pipeline([command.split() for command in ("MULTI", *commands, "EXEC")])
+
+    within("SUBSCRIBE a", "HELLO 3")
+    assert c("GET", "k") == NULL
+    within("HELLO 2")
+    assert c("GET", "k") == refusal("get")
 
 
 def test_no_replies_but_messages(c: Wire, connect: Connect) -> None:

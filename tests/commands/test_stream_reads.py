@@ -194,6 +194,18 @@ def test_a_group_gives_an_entry_to_the_first_that_waits(c: Wire, connect: Connec
     assert c("XPENDING", "s", "g") == [2, b"1-0", b"2-0", [[b"x", b"1"], [b"y", b"1"]]]
 
 
+def test_a_group_that_is_set_back_waits_for_the_next_entry(c: Wire, connect: Connect) -> None:
+    fill(c, 1)
+    c("XGROUP", "CREATE", "s", "g", "$")
+    waiter = connect()
+    waiter.send("XREADGROUP", "GROUP", "g", "x", "BLOCK", 0, "STREAMS", "s", ">")
+    assert waiter.quiet()
+    c("XGROUP", "SETID", "s", "g", "0")
+    assert waiter.quiet()
+    c("XADD", "s", "2-0", "n", "2")
+    assert waiter.read() == streams(c, s=last(1) + last(2))
+
+
 @pytest.mark.since("7.4")
 def test_a_consumer_that_waits_is_not_seen_by_what_others_do(c: Wire, connect: Connect) -> None:
     fill(c, 1)

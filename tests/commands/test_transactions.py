@@ -6,7 +6,7 @@ import pytest
 
 from tests.commands.conftest import Connect
 from tests.servers import Server
-from tests.wire import OK, Error, Reply, Status, Verbatim, Wire
+from tests.wire import OK, Error, Reply, Status, Verbatim, Wire, encode
 
 QUEUED = Status("QUEUED")
 ABORTED = Error("EXECABORT Transaction discarded because of previous errors.")
@@ -81,10 +81,12 @@ def test_a_refused_command_aborts(c: Wire, refused: tuple[str, ...], error: str)
     assert c("EXEC") == Error("ERR EXEC without MULTI")
 
 
-def test_a_refused_exec_ends_the_transaction(c: Wire) -> None:
+@pytest.mark.parametrize("request_bytes", [encode("EXEC", "x"), encode("Exec", "x"), b"EXEC x\r\n"])
+def test_a_refused_exec_ends_the_transaction(c: Wire, request_bytes: bytes) -> None:
     c("MULTI")
     reason = "wrong number of arguments for 'exec' command"
-    assert c("EXEC", "x") == Error(f"EXECABORT Transaction discarded because of: {reason}")
+    c.raw(request_bytes)
+    assert c.read() == Error(f"EXECABORT Transaction discarded because of: {reason}")
     assert c("EXEC") == Error("ERR EXEC without MULTI")
 
 
@@ -145,8 +147,15 @@ def test_client_list_shows_it(c: Wire, connect: Connect) -> None:
     assert (shown()["flags"], shown()["multi"]) == ("x", "2")
     connect()("SET", "k", "1")
     assert shown()["flags"] == "xd"
+    assert c("PING") == QUEUED
+    assert shown()["multi"] == "2", "what will not run is not kept"
     c("EXEC")
     assert shown()["flags"] == "N"
+    c("MULTI")
+    c("PING")
+    c("NOPE")
+    assert c("PING") == QUEUED
+    assert shown()["multi"] == "1"
 
 
 def test_only_what_runs_is_counted(c: Wire) -> None:

@@ -351,8 +351,12 @@ def test_the_last_command_is_known(one: tuple[Connection, Socket]) -> None:
         (encode("CLIENT", "ID") + encode("GET", "k"), "get"),
         (b"*1\r\n$4", "get"),
         (b"\r\nPiNg\r\n", "ping"),
-        (encode("nosuch"), "ping"),
+        (encode("GET"), "get"),
+        (encode("Echo"), "echo"),
+        (encode("CLIENT"), "client"),
     ):
         connection.data_received(request)
         assert connection.client.last is not None
         assert connection.client.last.command is REGISTRY.find(name)
+    connection.data_received(encode("nosuch"))
+    assert connection.client.last is None

@@ -94,3 +94,22 @@ def test_nothing_is_written_to_who_is_gone(peers: Peers) -> None:
     connection.send(b"x")
     assert sock.told == b""
     assert (connection.fd, connection.output_pending) == (-1, 0)
+
+
+def test_who_says_no_more_takes_no_more(peers: Peers) -> None:
+    """Its replies are still sent, which may take long if it is slow."""
+    (one, told), (two, _) = peers.connect(), peers.connect()
+    words = (("HELLO", "3"), ("SUBSCRIBE", "c"), ("MONITOR",), ("BLPOP", "k", "0"))
+    one.data_received(b"".join(encode(*each) for each in words))
+    assert told.told
+    told.waiting = 100
+    one.eof_received()
+    assert told.closed and not told.aborted
+    two.data_received(encode("RPUSH", "k", "v") + encode("PUBLISH", "c", "m") + encode("PING"))
+    peers.turn()
+    assert told.told == b""
+    assert two.client.db.peek(b"k") is not None
+    assert not (peers.state.waiting.count or peers.state.pubsub.channels or peers.state.monitors.clients)
+    assert one.client.id in peers.state.clients, "it is there until all is sent"
+    one.connection_lost(None)
+    assert one.client.id not in peers.state.clients

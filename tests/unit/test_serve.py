@@ -25,7 +25,13 @@ def peers() -> Iterator[Peers]:
 class Guest:
     """A connection that waits, by a command made here, for the key `k` to hold a string, and takes it."""
 
-    def __init__(self, peers: Peers, take: Callable[[Client], bytes | None] | None = None, gone: bool = False) -> None:
+    def __init__(
+        self,
+        peers: Peers,
+        take: Callable[[Client], bytes | None] | None = None,
+        gone: bool = False,
+        team: str | None = None,
+    ) -> None:
         self.connection, self.socket = peers.connect()
         client = self.client = self.connection.client
         entry = client.table[b"get"]
@@ -41,7 +47,7 @@ class Guest:
             return bulk(value)
 
         def blocking(c: Client, _key: bytes) -> bytes:
-            return c.block(b"string", [b"k"], 0, attempt, b"*-1\r\n", gone)
+            return c.block(b"string", [b"k"], 0, attempt, b"*-1\r\n", gone, team)
 
         entry.run = blocking
         self.connection.data_received(encode("GET", "k") + encode("PING"))
@@ -96,8 +102,8 @@ def test_an_error_is_a_reply(peers: Peers) -> None:
 
 def test_a_value_of_another_type_is_nothing(peers: Peers) -> None:
     calls: list[Client] = []
-    Guest(peers, calls.append)  # type: ignore[arg-type]
-    seeker = Guest(peers, calls.append, gone=True)  # type: ignore[arg-type]
+    Guest(peers, calls.append)
+    seeker = Guest(peers, calls.append, gone=True)
     db = peers.state.keyspace.databases[0]
     db.set(b"k", {})
     serve(peers.state)
@@ -105,6 +111,23 @@ def test_a_value_of_another_type_is_nothing(peers: Peers) -> None:
     db.delete(b"k")
     serve(peers.state)
     assert calls == [seeker.client] * 2
+
+
+def test_what_is_in_vain_for_one_of_a_team_is_not_tried_by_the_others(peers: Peers) -> None:
+    calls: list[Client] = []
+    a, _, b, c = (Guest(peers, calls.append, team=team) for team in ("a", "a", "b", None))
+    for _ in range(2):
+        write(peers)
+        assert calls == [a.client, b.client, c.client]
+        calls.clear()
+
+
+def test_many_are_served_in_the_order_in_which_they_came(peers: Peers) -> None:
+    guests = [Guest(peers, (lambda _client: None) if number < 20 else None) for number in range(60)]
+    for number in range(20, 60):
+        write(peers)
+        served = [guest.client.waiter is None for guest in guests]
+        assert served == [20 <= at <= number for at in range(60)]
 
 
 def test_who_is_served_may_serve_others(peers: Peers) -> None:
@@ -124,7 +147,7 @@ def test_who_is_gone_waits_no_longer(peers: Peers) -> None:
     guest, other = Guest(peers), Guest(peers)
     guest.connection.connection_lost(None)
     other.connection.close(flush=False)
-    other.connection.connection_lost(None)
     assert peers.state.waiting.count == 0
+    other.connection.connection_lost(None)
     _, sock = write(peers)
     assert sock.told == b"+OK\r\n:1\r\n"

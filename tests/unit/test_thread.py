@@ -27,6 +27,7 @@ def test_its_life() -> None:
     assert len(threads()) == 1
     assert threads()[0].daemon  # it does not keep a program from ending
     assert server.url == f"redis://127.0.0.1:{server.port}"
+    assert repr(server) == f"<respcache on port {server.port}>"
     with Wire(server.port) as c:
         assert c("PING") == PONG
     server.stop()

@@ -6,6 +6,15 @@ import pytest
 
 from respcache.clock import Clock
 from respcache.features.blocking import Disconnect, Pause, Waiter, Waiting
+from respcache.store.events import (
+    READ,
+    XGROUP_CREATE,
+    XGROUP_CREATECONSUMER,
+    XGROUP_DELCONSUMER,
+    XGROUP_DESTROY,
+    XGROUP_SETID,
+    XSETID,
+)
 from respcache.store.keyspace import Keyspace
 
 
@@ -48,12 +57,27 @@ def test_a_change_of_a_key_that_is_waited_for_is_noted(keyspace: Keyspace) -> No
     first, second = waiter(b"a", b"b"), waiter(b"b", gone=True)
     waiting.add(first)
     waiting.add(second)
-    assert (waiting.count, waiting.seekers, waiting.keys, waiting.keys_of_seekers) == (2, 1, 2, 1)
+    assert (waiting.count, waiting.keys, waiting.keys_of_seekers) == (2, 2, 1)
+    assert (waiting.is_sought((0, b"a")), waiting.is_sought((0, b"b"))) == (False, True)
     for key in (b"c", b"b", b"a", b"b"):
         db.set(key, b"x")
     keyspace.databases[1].set(b"a", b"x")
     assert [*waiting.ready] == [(0, b"b"), (0, b"a")]
-    assert waiting.at((0, b"b")) == (first, second)
+    assert [*waiting.at((0, b"b"))] == [first, second]
+    waiting.remove(second)
+    assert not waiting.is_sought((0, b"b"))
+
+
+def test_what_consumer_groups_note_is_no_change(keyspace: Keyspace) -> None:
+    waiting, db = Waiting(keyspace), keyspace.databases[0]
+    db.set(b"s", b"x")
+    waiting.add(waiter(b"s", b"t"))
+    for event in (READ, XSETID, XGROUP_CREATE, XGROUP_SETID, XGROUP_CREATECONSUMER, XGROUP_DELCONSUMER):
+        db.touch(b"s", event)
+    assert not waiting.ready
+    db.touch(b"s", XGROUP_DESTROY)
+    db.set(b"t", b"x", XGROUP_CREATE)
+    assert [*waiting.ready] == [(0, b"s"), (0, b"t")]
 
 
 def test_who_waits_no_longer(keyspace: Keyspace) -> None:
@@ -63,7 +87,7 @@ def test_who_waits_no_longer(keyspace: Keyspace) -> None:
     waiting.add(second)
     for _ in range(2):
         waiting.remove(first)
-        assert (waiting.count, waiting.keys, waiting.at((0, b"b"))) == (1, 1, (second,))
+        assert (waiting.count, waiting.keys, [*waiting.at((0, b"b"))]) == (1, 1, [second])
     assert first.client.waiter is None and second.client.waiter is second
 
 
