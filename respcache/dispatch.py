@@ -143,6 +143,7 @@ class Dispatcher:
             entry = home[name] = Entry(command, run, stats, lone)
         entry.run = run
         entry.lone = lone and not queued
+        entry.queues = queued
         return entry
 
 
@@ -196,7 +197,8 @@ def queueing(entry: Entry) -> Handler:
         if command.flags & NO_MULTI:
             raise NOT_IN_MULTI
         if not (transaction.broken or (client.watch is not None and client.watch.broken)):
-            transaction.add(entry, arguments)  # else EXEC will run none
+            names = client.names if client.server.monitors.clients else ()
+            transaction.add(entry, arguments, names)  # else EXEC will run none
         return QUEUED
 
     return queue

@@ -82,12 +82,13 @@ def find(client: Client, argv: list[bytes]) -> tuple[Entry, int]:
     return found, 2
 
 
-def call(client: Client, entry: Entry, arguments: Sequence[bytes]) -> bytes:
-    """Runs a command of a transaction and returns its reply, which may be an error.
+def call(client: Client, entry: Entry, arguments: Sequence[bytes], names: Sequence[bytes]) -> bytes:
+    """Runs a command of a transaction and returns its reply, which may be an error. `names` is how it was spelled.
 
     What ends the connection ends it after the transaction.
     """
     since = monotonic()
+    client.names = names
     ran = True
     try:
         reply = entry.run(client, *arguments)

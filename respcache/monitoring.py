@@ -15,14 +15,13 @@ def monitoring(command: Command, handler: Handler) -> Handler:
     by CLIENT PAUSE did not."""
     if command.flags & (ADMIN | SKIP_MONITOR):
         return handler
-    names = [
-        word.upper() for word in command.name.encode().split(b"|")
-    ]  # of a queued command, as most spell it
+    # As most spell it: of a command that was queued before anybody monitored.
+    names = [word.upper() for word in command.name.encode().split(b"|")]
 
     def tell(client: Client, arguments: tuple[bytes, ...]) -> None:
         server = client.server
         peer = b"unix:" + client.peer.removesuffix(b":0") if client.unix else client.peer
-        argv = [*(names if server.nested else client.names), *arguments]
+        argv = [*(client.names or names), *arguments]
         server.monitors.feed(server.clock.us(), b"%d %b" % (client.db.index, peer), command.redacted(argv))
 
     def run(client: Client, *arguments: bytes) -> bytes:

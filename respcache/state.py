@@ -366,6 +366,8 @@ class ServerState:
 
     def exceeded(self, client: Client, entry: Entry, argv: list[bytes], seconds: float) -> None:
         """Reports a command that took longer than `slow_after`, to the slow log and the latency monitor."""
+        if entry.queues:
+            return
         now = self.clock.ms() // 1000
         after = self.config.slowlog_log_slower_than
         if 0 <= after <= seconds * 1e6 and not entry.command.flags & Flag.SKIP_SLOWLOG:

@@ -17,7 +17,7 @@ from respcache.registry import Command, Handler
 class Entry:
     """What a name means in one mode."""
 
-    __slots__ = ("command", "lone", "run", "stats")
+    __slots__ = ("command", "lone", "queues", "run", "stats")
 
     def __init__(self, command: Command, run: Handler, stats: CommandStats, lone: bool) -> None:
         self.command = command
@@ -27,6 +27,8 @@ class Entry:
         """Shared by the entries of a command in all modes."""
         self.lone = lone
         """Each call is timed by itself: it may be slow, or the slow log wants to know exactly."""
+        self.queues = False
+        """A call only queues the command; it is over before the slow log could mind."""
 
     @property
     def names(self) -> list[bytes]:

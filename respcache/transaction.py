@@ -14,15 +14,15 @@ class Transaction:
     __slots__ = ("broken", "queued", "writes")
 
     def __init__(self) -> None:
-        self.queued: list[tuple[Entry, Sequence[bytes]]] = []
-        """What to call, and the arguments, without the command's name."""
+        self.queued: list[tuple[Entry, Sequence[bytes], Sequence[bytes]]] = []
+        """What to call, the arguments without the command's name, and that as it was spelled, if anybody minds."""
         self.broken = False
         """A command was refused while it was to be queued: EXEC will run none."""
         self.writes = False
         """One of them may write."""
 
-    def add(self, entry: Entry, arguments: Sequence[bytes]) -> None:
+    def add(self, entry: Entry, arguments: Sequence[bytes], names: Sequence[bytes] = ()) -> None:
         """Queues a call."""
-        self.queued.append((entry, arguments))
+        self.queued.append((entry, arguments, names))
         if entry.command.flags & (WRITE | MAY_REPLICATE):
             self.writes = True

@@ -208,6 +208,7 @@ def _store(c: Client, query: _Query, target: bytes, found: Sequence[Found], even
     config = c.server.config
     made = ZSet.of(scores, config.zset_max_listpack_entries, config.zset_max_listpack_value)
     c.db.set(target, made, event)
+    c.db.dirty += len(found) - 1
     return integer_reply(len(found))
 
 

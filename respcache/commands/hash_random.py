@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 from respcache.commands.arguments import INT64_MAX, integer
 from respcache.commands.hashes import living
 from respcache.keyspec import key
@@ -12,7 +10,7 @@ from respcache.protocol.reply import EMPTY_ARRAY, array, bulk
 from respcache.registry import READONLY, command
 from respcache.state import Client
 from respcache.store.hash import Hash
-from respcache.store.hashtable import random_key, sample_keys
+from respcache.store.hashtable import MOST_REPEATS, random_key, repeated_keys, sample_keys
 
 _COUNT = ReplyError(
     b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
@@ -45,6 +43,8 @@ def hrandfield(c: Client, key: bytes, *options: bytes) -> bytes:
     hash_ = living(c, key, c.db.get(key), None)
     if hash_ is None or not count:
         return EMPTY_ARRAY
+    if count < -MOST_REPEATS:
+        raise OUT_OF_RANGE  # where Redis goes on until its memory ends
     fields = _fields(hash_, count)
     if not with_values:
         return array([bulk(field) for field in fields])
@@ -58,8 +58,4 @@ def _fields(hash_: Hash, count: int) -> list[bytes]:
     """So many different fields, all there are at most, or `-count` of them one after the other."""
     if count >= len(hash_):
         return list(hash_)
-    if count > 0:
-        return sample_keys(hash_, count)
-    if isinstance(hash_, dict):
-        return random.choices(list(hash_), k=-count)
-    return [hash_.random() for _ in range(-count)]
+    return sample_keys(hash_, count) if count > 0 else repeated_keys(hash_, -count)

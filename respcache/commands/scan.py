@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from respcache.commands.arguments import integer
-from respcache.protocol.errors import INVALID_CURSOR, SYNTAX
+from respcache.protocol.errors import INVALID_CURSOR, SYNTAX, ReplyError
 from respcache.protocol.reply import array, bulk, bulks
 from respcache.registry import READONLY, command
 from respcache.state import Client
@@ -16,6 +16,7 @@ from respcache.store.types import type_name
 
 _CURSOR = re.compile(rb"[+-]?\d+|")
 _UNSIGNED = 1 << 64
+_NO_VALUES = ReplyError(b"ERR NOVALUES option can only be used in HSCAN")
 
 
 @dataclass(slots=True)
@@ -47,7 +48,9 @@ def scan_options(
     rest = iter(words)
     for word in rest:
         name = word.upper()
-        if takes_no_values and name == b"NOVALUES":
+        if name == b"NOVALUES":
+            if not takes_no_values:
+                raise _NO_VALUES
             options.no_values = True
             continue
         value = next(rest, None)

@@ -5,7 +5,6 @@ The handlers of the busiest commands know the class of a set; the others ask `re
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from respcache.protocol.reply import EMPTY_ARRAY, ONE, ZERO, array, bulk, bulks,
 from respcache.registry import BRIEF, DENYOOM, FAST, READONLY, WRITE, command
 from respcache.state import Client
 from respcache.store.events import SADD, SPOP, SREM
-from respcache.store.hashtable import random_key, sample_keys
+from respcache.store.hashtable import MOST_REPEATS, random_key, repeated_keys, sample_keys
 from respcache.store.set import (
     SETS,
     IntSet,
@@ -36,7 +35,6 @@ from respcache.store.set import (
 _COUNT_RANGE = ReplyError(
     b"ERR value is out of range, value must between %d and %d" % (-INT64_MAX, INT64_MAX)
 )
-_MOST_REPEATS = 100_000_000  # a reply that no memory holds
 _REBUILT = 5  # members to pop for each one that stays, from which on the set is made anew
 
 
@@ -275,18 +273,11 @@ def srandmember(c: Client, key: bytes, *count: bytes) -> bytes:
         return c.resp.null if value is None else bulk(random_key(value))
     if value is None or not wanted:
         return EMPTY_ARRAY
-    if wanted < 0:
-        return bulks(_any(value, -wanted))
-    return bulks(members(value) if wanted >= len(value) else sample_keys(value, wanted))
-
-
-def _any(value: SetValue, count: int) -> list[bytes]:
-    """Random members, each time any of them."""
-    if count > _MOST_REPEATS:
+    if wanted < -MOST_REPEATS:
         raise OUT_OF_RANGE  # where Redis goes on until its memory ends
-    if isinstance(value, SetTable) and count < len(value) // 8:
-        return [value.random() for _ in range(count)]
-    return random.choices(list(value), k=count)
+    if wanted < 0:
+        return bulks(repeated_keys(value, -wanted))
+    return bulks(members(value) if wanted >= len(value) else sample_keys(value, wanted))
 
 
 @command(

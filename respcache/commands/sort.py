@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from sys import float_info
 from typing import Any
 
 from respcache.commands.arguments import double, integer
@@ -24,6 +24,7 @@ from respcache.store.hash import living_value
 from respcache.store.list import make_list
 from respcache.store.set import members
 from respcache.store.types import type_name
+from respcache.store.zset import ZSet
 
 _NOT_NUMBERS = ReplyError(b"ERR One or more scores can't be converted into double")
 
@@ -42,10 +43,10 @@ class _Options:
     store: bytes | None = None
     sorts: bool = True  # a constant pattern to sort by, at any place, is the way to say no
 
-    def slice(self, length: int) -> slice:
-        """What LIMIT leaves of so many elements."""
+    def span(self, length: int) -> tuple[int, int]:
+        """What LIMIT leaves of so many elements: the first place and that behind the last."""
         start = max(self.offset, 0)
-        return slice(start, length if self.count < 0 else start + self.count)
+        return start, length if self.count < 0 else start + self.count
 
 
 def _parse(words: Sequence[bytes], stores: bool) -> _Options:
@@ -101,33 +102,43 @@ def _lookup(c: Client, pattern: bytes) -> Lookup:
 
 
 def _number(word: bytes) -> float:
-    """A weight. As C's strtod reads it: blanks before it are skipped, a zero byte ends it, nothing is 0."""
-    if word.isdigit():
+    """A weight. As C's strtod reads it: blanks before it are skipped, a zero byte ends it, nothing is 0.
+
+    A decimal too small for a normal double is out of its range.
+    """
+    if word.isdigit() and len(word) <= float_info.max_10_exp:
         return float(word)
     word = word.partition(b"\0")[0]
-    return double(word.lstrip(b" \t\n\v\f\r"), _NOT_NUMBERS) if word else 0.0
+    number = double(word.lstrip(b" \t\n\v\f\r"), _NOT_NUMBERS) if word else 0.0
+    if 0 < abs(number) < float_info.min and b"x" not in word.lower():
+        raise _NOT_NUMBERS
+    return number
 
 
-def _elements(value: Any, options: _Options) -> tuple[Iterable[bytes], int]:
-    """The elements of a container in its own order, and how many; backwards if that is the order asked for.
+def _elements(value: Any) -> list[bytes]:
+    """The elements of a container in its own order."""
+    return members(value) if type_name(value) == b"set" else list(value)
+
+
+def _part(value: Any, start: int, stop: int, backwards: bool) -> list[bytes]:
+    """The elements from one place to before another, counted from the end if that is the order asked for.
 
     Sorted sets and lists know two directions, sets have none.
     """
-    kind = type_name(value)
-    if kind == b"none":
-        return (), 0
-    if kind not in (b"list", b"set", b"zset"):
-        raise WRONGTYPE
-    if kind == b"set":
-        return members(value), len(value)
-    if options.descending and not options.sorts:
-        return reversed(list(value)), len(value)
-    return value, len(value)
+    if type_name(value) == b"set":
+        return members(value)[start:stop]
+    size = len(value)
+    start, stop = min(start, size), min(stop, size)
+    if backwards:
+        start, stop = size - stop, size - start
+    found: list[bytes] = value.slice(start, stop)[0] if type(value) is ZSet else value.elements(start, stop)
+    if backwards:
+        found.reverse()
+    return found
 
 
-def _sorted(c: Client, elements: Iterable[bytes], options: _Options) -> list[bytes]:
+def _sorted(c: Client, found: list[bytes], options: _Options) -> list[bytes]:
     """The elements in order. Those of equal weight are ordered by themselves, unless ALPHA compares weights."""
-    found = list(elements)
     backwards = options.descending
     if options.by is None:
         if options.alpha:
@@ -147,12 +158,17 @@ def _sorted(c: Client, elements: Iterable[bytes], options: _Options) -> list[byt
 def _select(c: Client, key: bytes, options: _Options) -> list[bytes | None]:
     """What SORT replies: the elements, or what the GET patterns find for each of them."""
     value = c.db.get(key)
-    elements, length = _elements(value, options)
-    part = options.slice(length)
+    if value is None:
+        return []
+    if type_name(value) not in (b"list", b"set", b"zset"):
+        raise WRONGTYPE
+    if type(value) is ZSet:
+        value.packed = False  # as Redis leaves it, which needs its index
+    start, stop = options.span(len(value))
     if options.sorts:
-        chosen: Iterable[bytes] = _sorted(c, elements, options)[part]
+        chosen = _sorted(c, _elements(value), options)[start:stop]
     else:
-        chosen = islice(elements, min(part.start, length), min(part.stop, length))
+        chosen = _part(value, start, stop, options.descending)
     if not options.get:
         return list(chosen)
     return list(_fetched(chosen, [_lookup(c, pattern) for pattern in options.get]))
@@ -200,6 +216,7 @@ def sort(c: Client, key: bytes, *words: bytes) -> bytes:
         return ZERO
     made = make_list([value or b"" for value in found], c.server.config.list_max_listpack_size)
     c.db.set(options.store, made, SORTSTORE)
+    c.db.dirty += len(found) - 1
     return integer_reply(len(found))
 
 

@@ -39,12 +39,14 @@ def exec_(c: Client) -> bytes:
         return c.resp.null_array
     server = c.server
     server.nested = True
+    names = c.names
     c.transaction = transaction  # CLIENT LIST among the commands shows it
     try:
-        return array([call(c, entry, arguments) for entry, arguments in transaction.queued])
+        return array([call(c, *queued) for queued in transaction.queued])
     finally:
         server.nested = False
         c.transaction = None
+        c.names = names
 
 
 @command(NOSCRIPT | LOADING | STALE | FAST | ALLOW_BUSY, group="transactions")

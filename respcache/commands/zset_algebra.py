@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import isnan
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from respcache.store.zset import ZSet
 
 _WEIGHT = ReplyError(b"ERR weight value is not a float")
 _NEGATIVE_LIMIT = ReplyError(b"ERR LIMIT can't be negative")
+_CHUNK = 1024  # members looked at between two looks at the limit
 
 
 class _Scores(Protocol):
@@ -168,11 +170,16 @@ def _inter(asked: _Request) -> dict[bytes, float]:
 
 def _diff(asked: _Request) -> dict[bytes, float]:
     first, *others = asked.inputs
-    return {
-        member: score
-        for member, score in first.items()
-        if all(scores.get(member) is None for scores in others)
-    }
+    left = dict(first.items())
+    total = sum(map(len, others))
+    if len(left) * len(others) // 2 > len(left) + total:  # as Redis decides: walking over all is less work
+        for scores in others:
+            for member, _ in scores.items():
+                left.pop(member, None)
+    else:
+        for scores in sorted(others, key=len, reverse=True):
+            left = {member: score for member, score in left.items() if scores.get(member) is None}
+    return left
 
 
 def _reply(c: Client, made: dict[bytes, float], with_scores: bool) -> bytes:
@@ -241,12 +248,12 @@ def zintercard(c: Client, numkeys: bytes, key: bytes, *rest: bytes) -> bytes:
     asked = _parse(c, "zintercard", (numkeys, key, *rest), _CARD)
     (smallest, _), *others = asked.by_size()
     count = 0
-    for member, _score in smallest.items():
-        if all(scores.get(member) is not None for scores, _ in others):
-            count += 1
-            if count == asked.limit:
-                break
-    return integer(count)
+    members = (member for member, _ in smallest.items())
+    while (not asked.limit or count < asked.limit) and (chunk := list(islice(members, _CHUNK))):
+        for scores, _ in others:
+            chunk = [member for member in chunk if scores.get(member) is not None]
+        count += len(chunk)
+    return integer(min(count, asked.limit or count))
 
 
 @command(

@@ -80,7 +80,10 @@ def find(data: Data, bit: int, start: int, stop: int) -> int:
 
 def invert(data: Data) -> bytearray:
     """NOT of all bits."""
-    return bytearray(data.translate(_INVERSE))
+    result = bytearray(len(data))
+    for at in range(0, len(data), PIECE):
+        result[at : at + PIECE] = data[at : at + PIECE].translate(_INVERSE)
+    return result
 
 
 def combine(operation: bytes, sources: Sequence[Data]) -> bytearray:

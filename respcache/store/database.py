@@ -10,15 +10,14 @@ The store knows no clients. Deletion by expiry is reported through `on_expired`.
 
 from __future__ import annotations
 
-import random
 from binascii import crc_hqx
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from typing import Any, Protocol
 
 from respcache.clock import Clock, monotonic
 from respcache.store import cursor as cursors
 from respcache.store.access import AccessTimes
+from respcache.store.draw import Draw
 from respcache.store.events import DEL, EXPIRE, PERSIST, SET, Event
 from respcache.store.expiry import Deadlines
 from respcache.store.lazyfree import HEAVY, Graveyard, is_heavy
@@ -32,8 +31,6 @@ _EMPTY: dict[bytes, Value] = {}
 _NO_SHARDS = [_EMPTY] * SLOTS
 _NO_SLOTS = bytearray(SLOTS)
 """What databases share that had no key yet, or none since many were deleted at once."""
-_NEVER = (-1, -1)
-"""A census that is out of date."""
 
 
 class Listener(Protocol):
@@ -53,7 +50,7 @@ class Database:
     """One numbered database. Whatever changes a key says which event that is; only who listens cares."""
 
     __slots__ = (
-        "_census",
+        "_draw",
         "_peeked",
         "accesses",
         "clock",
@@ -98,7 +95,7 @@ class Database:
         self.accesses: AccessTimes | None = None
         """When keys were last used; None until somebody asks, see `respcache.store.access`."""
         self._peeked = _EMPTY  # the shard that `peek` looked into last
-        self._census = _NEVER  # `dirty` and the size of the biggest shard when they were last looked at
+        self._draw = Draw()
 
     # Reading
 
@@ -131,8 +128,7 @@ class Database:
         return self.peek(key) is not None
 
     def deadline(self, key: bytes) -> int | None:
-        """When a key dies, in milliseconds since the epoch; None if never. The key itself is not looked
-        up."""
+        """When a key dies, in milliseconds since the epoch; None if never. The key is not looked up."""
         return self.deadlines.get(hash_slot(key), key) if self.deadlines.count else None
 
     # Changing
@@ -260,8 +256,7 @@ class Database:
         return value, when
 
     def expire_at(self, key: bytes, when: int, event: Event = EXPIRE) -> None:
-        """Gives an existing key a deadline, in milliseconds since the epoch. A past one makes it due at
-        once."""
+        """Gives an existing key a deadline, in milliseconds since the epoch; it is due at once if that is past."""
         self.deadlines.set(hash_slot(key), key, when)
         self.dirty += 1
 
@@ -288,10 +283,10 @@ class Database:
                 self.shards[slot] = _EMPTY
                 self.used[slot] = 0
         else:
-            hints = self.field_deadlines.slots.values()
-            self.graveyard.bury(*filter(None, self.shards), *self.deadlines.slots.values(), *hints)
+            self.graveyard.bury(list(filter(None, self.shards)))  # as one: to weigh each would take longest
+            self.graveyard.bury(self.deadlines.slots, self.field_deadlines.slots)
             if self.accesses is not None:
-                self.graveyard.bury(*self.accesses.slots.values())
+                self.graveyard.bury(self.accesses.slots)
             self.shards, self.used = _NO_SHARDS, _NO_SLOTS
         self._peeked = _EMPTY
         self.deadlines = Deadlines()
@@ -306,7 +301,7 @@ class Database:
             mine = getattr(self, name)
             setattr(self, name, getattr(other, name))
             setattr(other, name, mine)
-        self._census = other._census = _NEVER
+        self._draw, other._draw = Draw(), Draw()
         self._peeked = other._peeked = _EMPTY
         self.dirty += 1
 
@@ -352,7 +347,7 @@ class Database:
         for _ in range(100):
             if not self.size:
                 return None
-            slot, key = self._any_key()
+            slot, key = self._draw.key(self.shards, self.used, self.size, self.dirty)
             if not (self.deadlines.count and self._expired(slot, key)):
                 return key
         return next(self.keys(), None)  # nearly all keys are dead and wait for their deletion
@@ -407,32 +402,6 @@ class Database:
         now = self.clock.ms()
         return [key for key in shard if deadlines.get(key, now + 1) > now]
 
-    def _any_key(self) -> tuple[int, bytes]:
-        """A key, dead or alive, each with the same probability; there must be one.
-
-        By rejection: a slot, and a place in it below the size of the biggest shard. That size is looked up
-        anew when many changes were made since; until then each of them may have made the shard bigger. Where
-        rejection would take long, most slots being empty, the place is counted off from the first slot.
-        """
-        when, most = self._census
-        if not 0 <= self.dirty - when <= most:
-            when, most = self._census = (self.dirty, max(len(self.shards[slot]) for slot in self._slots()))
-        most += self.dirty - when
-        if most * SLOTS < self.size << 9:
-            while True:
-                slot = int(random.random() * SLOTS)
-                shard = self.shards[slot]
-                place = int(random.random() * most)
-                if place < len(shard):
-                    return slot, next(islice(shard, place, None))
-        place = random.randrange(self.size)
-        for slot in self._slots():
-            shard = self.shards[slot]
-            if place < len(shard):
-                return slot, next(islice(shard, place, None))
-            place -= len(shard)
-        raise AssertionError("size is the sum of the shards")
-
     def _slots(self) -> Iterator[int]:
         """The slots that have keys. The one just given may lose them; else they must not change on the way."""
         used = self.used
@@ -450,4 +419,3 @@ class Database:
         shard: dict[bytes, Value] = {}
         self.shards[slot] = shard
         return shard
-

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
+from respcache.store.sizes import allocated
 from respcache.store.slot import SLOTS
 
 LINGER_MS = 100
@@ -19,7 +20,11 @@ slot with
 very many (a hashtag) adds a millisecond for each thousand of them, so that looking stays a small part of the
 time."""
 
+TIME = allocated(1 << 40)
+"""Bytes of a time since the epoch."""
+
 _NEVER = 1 << 63
+_ENTRY = allocated((0, 0)) + allocated(SLOTS)  # bytes of an entry of the heap, and of the number of its slot
 
 _STALE_LIMIT = 4 * SLOTS
 
@@ -116,6 +121,11 @@ class Deadlines:
         if not look and later < self._scheduled.get(slot, _NEVER):
             self._schedule(slot, max(later, now + LINGER_MS + len(shard) // 1000))
         return slot, due
+
+    def footprint(self) -> int:
+        """Bytes of it, without the keys."""
+        tables = (self, self.slots, self._heap, self._scheduled, *self.slots.values())
+        return sum(map(allocated, tables)) + self.count * TIME + len(self._heap) * _ENTRY
 
     def _open(self, now: int) -> bool:
         """Begins to look into the next slot that may have a key that is due. False: there is none.

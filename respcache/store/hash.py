@@ -95,8 +95,6 @@ def living_value(value: Hash, field: bytes, clock: Callable[[], int]) -> bytes |
 
 _TABLE = 600
 """Bytes of a table besides its buckets and its directory."""
-_DEADLINE = allocated(1 << 40)
-"""Bytes of a time since the epoch."""
 
 _ENCODINGS = {dict: b"listpack", ListpackEx: b"listpackex", HashTable: b"hashtable"}
 
@@ -111,7 +109,7 @@ def _size(value: Hash, samples: int) -> int:
     if isinstance(value, HashTable):
         size += _TABLE + allocated(value.directory)
     if (deadlines := deadlines_of(value)) is not None:
-        size += sum([allocated(part) for part in deadlines.parts()]) + len(deadlines) * _DEADLINE
+        size += deadlines.footprint()
     count = len(value)
     pairs = islice(value.items(), samples or count)
     held = sum([allocated(field) + allocated(text) for field, text in pairs])

@@ -389,6 +389,17 @@ def random_key(collection: Collection[V]) -> bytes:
     return next(islice(collection, int(random.random() * len(collection)), None))
 
 
+MOST_REPEATS = 10_000_000
+"""Random choices that a reply may hold, which are 10 s and 1 GB; who asks for more would take all memory."""
+
+
+def repeated_keys(collection: Collection[V], count: int) -> list[bytes]:
+    """So many random keys, each time any of them. There must be one."""
+    if isinstance(collection, Table) and count < len(collection) // 8:
+        return [collection.random() for _ in range(count)]
+    return random.choices(list(collection), k=count)
+
+
 def sample_keys(collection: Collection[V], count: int) -> list[bytes]:
     """So many different keys in random order. Raises ValueError if there are not so many."""
     if isinstance(collection, Table):

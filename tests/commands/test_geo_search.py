@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.commands.test_lists import dirty
 from tests.wire import NOT_A_FLOAT, NOT_AN_INTEGER, SYNTAX_ERROR, WRONGTYPE, Error, Reply, Wire, arity_error
 
 BAD_UNIT = Error("ERR unsupported unit provided. please use M, KM, FT, MI")
@@ -92,7 +93,9 @@ def test_far_and_wide(c: Wire) -> None:
 
 def test_store(c: Wire, sicily: str) -> None:
     c("SET", "made", "x", "EX", 100)
+    before = dirty(c)
     assert c("GEOSEARCHSTORE", "made", sicily, *NEAR, "COUNT", 3) == 2
+    assert dirty(c) == before + 2
     assert c("TTL", "made") == -1
     assert c("ZRANGE", "made", 0, -1) == [b"Palermo", b"Catania"]
     assert c("ZSCORE", "made", "Palermo") == c.as_double("3479099956230698")

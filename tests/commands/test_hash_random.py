@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from tests.servers import Server
 from tests.wire import NOT_AN_INTEGER, SYNTAX_ERROR, WRONGTYPE, Error, Reply, Wire, arity_error
 
 INT64_MAX = (1 << 63) - 1
@@ -59,6 +60,13 @@ def test_each_field_has_the_same_chance(c: Wire) -> None:
     found += Counter(field for _ in range(500) for field in c("HRANDFIELD", "h", 3))
     assert len(found) == 10
     assert all(500 < times < 800 for times in found.values()), found
+
+
+@pytest.mark.parametrize("count", [-(2**62), -INT64_MAX, -(10**7) - 1])
+def test_more_than_memory_holds(c: Wire, server: Server, count: int) -> None:
+    c("HSET", "h", "f", "v")
+    if not server.is_oracle:  # which goes on until its memory ends
+        assert c("HRANDFIELD", "h", count) == Error("ERR value is out of range")
 
 
 def test_nothing(c: Wire) -> None:

@@ -89,10 +89,10 @@ def test_database_after_the_command(c: Wire, monitor: Wire) -> None:
 
 
 def test_transaction(c: Wire, monitor: Wire) -> None:
-    commands = ["MULTI", "SET k 1", "CONFIG GET port", "INCR k", "EXEC", "MULTI", "SET k 2", "DISCARD"]
+    commands = ["MULTI", "sEt k 1", "CONFIG GET port", "INCR k", "EXEC", "MULTI", "SET k 2", "DISCARD"]
     replies = c.pipeline([command.split() for command in commands])
     assert replies[1:4] == [QUEUED] * 3
-    expected = ['"MULTI"', '"SET" "k" "1"', '"INCR" "k"', '"EXEC"', '"MULTI"', '"DISCARD"']
+    expected = ['"MULTI"', '"sEt" "k" "1"', '"INCR" "k"', '"EXEC"', '"MULTI"', '"DISCARD"']
     assert [shown(monitor) for _ in expected] == [f"0 {line}" for line in expected]
 
 

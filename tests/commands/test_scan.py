@@ -85,12 +85,18 @@ def test_strange_cursors(c: Wire, cursor: str) -> None:
     assert c("SCAN", cursor) == [b"0", []]
 
 
+@pytest.mark.since("7.4")
+def test_novalues_is_for_hashes(c: Wire) -> None:
+    error = Error("ERR NOVALUES option can only be used in HSCAN")
+    c.pipeline([("SADD", "s", "a"), ("ZADD", "z", "1", "a")])
+    assert [c("SCAN", 0, "NOVALUES"), c("SSCAN", "s", 0, "NOVALUES"), c("ZSCAN", "z", 0, "NOVALUES")] == [error] * 3
+
+
 def test_errors(c: Wire) -> None:
     assert c("SCAN") == arity_error("scan")
     for options in (["FOO"], ["FOO", "x"], ["COUNT"], ["MATCH"], ["TYPE"], ["COUNT", 0], ["COUNT", -1]):
         assert c("SCAN", 0, *options) == SYNTAX_ERROR
     assert c("SCAN", 0, "COUNT", 5, "COUNT", 0) == SYNTAX_ERROR
-    assert c("SCAN", 0, "NOVALUES") == SYNTAX_ERROR
     assert c("SCAN", 0, "COUNT", "x", "FOO") == NOT_AN_INTEGER
     assert c("SCAN", 0, "COUNT", 1 << 63) == NOT_AN_INTEGER
 

@@ -298,7 +298,6 @@ def test_a_whole_walk(c: Wire, count: int) -> None:
         (("s", "0", "COUNT", "0"), SYNTAX_ERROR),
         (("s", "0", "COUNT"), SYNTAX_ERROR),
         (("s", "0", "TYPE", "set"), SYNTAX_ERROR),
-        (("s", "0", "NOVALUES"), SYNTAX_ERROR),
         (("s",), arity_error("sscan")),
     ],
 )

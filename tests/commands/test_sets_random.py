@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from tests.servers import Server
 from tests.wire import NOT_AN_INTEGER, SYNTAX_ERROR, Error, Set, Wire, arity_error, members
 
 MUST_BE_POSITIVE = Error("ERR value is out of range, must be positive")
@@ -103,6 +104,13 @@ def test_srandmember_errors(c: Wire, wrong: str, key: str) -> None:
     assert c("SRANDMEMBER", key, "-9223372036854775808") == COUNT_RANGE
     assert c("SRANDMEMBER", key, 1, 2) == SYNTAX_ERROR
     assert c("SRANDMEMBER") == arity_error("srandmember")
+
+
+@pytest.mark.parametrize("count", [-(2**62), -(2**63) + 1, -(10**7) - 1])
+def test_more_than_memory_holds(c: Wire, server: Server, count: int) -> None:
+    fill(c, 3)
+    if not server.is_oracle:  # which goes on until its memory ends
+        assert c("SRANDMEMBER", "s", count) == Error("ERR value is out of range")
 
 
 def fair(found: list[bytes], words: list[bytes]) -> None:

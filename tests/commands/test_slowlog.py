@@ -180,3 +180,13 @@ def test_passwords_are_not_shown(c: Wire, connect: Connect, request_: str, shown
     other(*request_.split())
     logged = [entry[3] for entry in c("SLOWLOG", "GET", -1)]
     assert shown.encode().split() in logged
+
+
+def test_what_is_queued_is_logged_when_it_runs(c: Wire) -> None:
+    c("CONFIG", "SET", "slowlog-log-slower-than", 0)
+    c("SLOWLOG", "RESET")
+    for command in (("MULTI",), ("SET", "k", "1"), ("EXEC",), ("MULTI",), ("SET", "k", "2"), ("NOPE",), ("EXEC",)):
+        c(*command)
+    c("CONFIG", "SET", "slowlog-log-slower-than", -1)
+    logged = [entry[3] for entry in c("SLOWLOG", "GET", -1)]
+    assert [each[0].upper() for each in reversed(logged)][-3:] == [b"MULTI", b"SET", b"MULTI"]

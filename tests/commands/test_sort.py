@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.commands.test_lists import dirty
 from tests.wire import NOT_AN_INTEGER, SYNTAX_ERROR, WRONGTYPE, Error, Status, Wire, arity_error
 
 NOT_NUMBERS = Error("ERR One or more scores can't be converted into double")
@@ -39,13 +40,13 @@ def test_alpha(c: Wire, numbers: str) -> None:
 
 
 def test_all_kinds_of_numbers(c: Wire) -> None:
-    written = ["1.5", "-inf", "0x10", " 7", "1e1", "+3", "INF", "-0", ".5", "\t-2", "", "4\0x"]
+    written = ["1.5", "-inf", "0x10", " 7", "1e1", "+3", "INF", "-0", ".5", "\t-2", "", "4\0x", "0x1p-1074"]
     c("RPUSH", "k", *written)
-    expected = ["-inf", "\t-2", "", "-0", ".5", "1.5", "+3", "4\0x", " 7", "1e1", "0x10", "INF"]
+    expected = ["-inf", "\t-2", "", "-0", "0x1p-1074", ".5", "1.5", "+3", "4\0x", " 7", "1e1", "0x10", "INF"]
     assert c("SORT", "k") == [word.encode() for word in expected]
 
 
-@pytest.mark.parametrize("word", ["x", "1 ", "nan", "1_0", "1e400", "--1", " ", "1,5"])
+@pytest.mark.parametrize("word", ["x", "1 ", "nan", "1_0", "1e400", "--1", " ", "1,5", "1e-310", "9" * 400])
 def test_what_is_no_number(c: Wire, word: str) -> None:
     c("RPUSH", "k", 1, word)
     assert c("SORT", "k") == NOT_NUMBERS
@@ -98,6 +99,16 @@ def test_a_sorted_set_unsorted_is_in_its_own_order(c: Wire) -> None:
     assert c("SORT", "zset", "BY", "nosort") == [b"c", b"b", b"a"]
     assert c("SORT", "zset", "BY", "nosort", "DESC") == [b"a", b"b", b"c"]
     assert c("SORT", "zset", "BY", "nosort", "DESC", "LIMIT", 0, 1) == [b"a"]
+    assert c("SORT", "zset", "BY", "nosort", "DESC", "LIMIT", 1, 2**62) == [b"b", b"c"]
+    assert c("SORT", "zset", "BY", "nosort", "LIMIT", 1, 1) == [b"b"]
+    assert c("SORT", "zset", "BY", "nosort", "LIMIT", 2**62, 1) == []
+
+
+def test_a_sorted_set_is_packed_no_longer(c: Wire) -> None:
+    c("ZADD", "zset", 3, "1", 2, "2")
+    assert c("OBJECT", "ENCODING", "zset") == b"listpack"
+    assert c("SORT", "zset") == [b"1", b"2"]
+    assert c("OBJECT", "ENCODING", "zset") == b"skiplist"
 
 
 def test_a_set_of_integers_unsorted_is_in_order_anyway(c: Wire) -> None:
@@ -189,6 +200,12 @@ def test_store(c: Wire, numbers: str) -> None:
     assert c("LLEN", "made") == 4
     assert c("SORT", numbers, "STORE", numbers) == 4
     assert c("LRANGE", numbers, 0, -1) == [b"1", b"2", b"3", b"10"]
+
+
+def test_each_stored_element_is_a_change(c: Wire, numbers: str) -> None:
+    before = dirty(c)
+    assert c("SORT", numbers, "STORE", "made") == 4
+    assert dirty(c) == before + 4
 
 
 def test_store_of_values_that_are_missing(c: Wire, words: str) -> None:

@@ -49,6 +49,9 @@ def test_diff(c: Wire) -> None:
     assert c("ZDIFF", 2, "s", "z", "WITHSCORES") == scored(c, "q", "1")
     assert c("ZDIFF", 1, "z") == [b"a", b"b", b"c"]
     assert c("ZDIFF", 2, "z", "z") == c("ZDIFF", 2, "nothing", "z") == []
+    assert c("ZDIFF", 5, "z", "y", "y", "nothing", "nothing", "WITHSCORES") == scored(c, "a", "1")
+    assert c("ZDIFF", 10, "z", "s", *["nothing"] * 8) == [b"c"]
+    assert c("ZDIFF", 11, "z", "z", "y", *["nothing"] * 8) == []
 
 
 def test_weights_and_aggregates(c: Wire) -> None:
@@ -122,6 +125,9 @@ def test_intercard(c: Wire, wrong: str) -> None:
     assert c("ZINTERCARD", 2, "z", "y", "LIMIT", 1) == 1
     assert c("ZINTERCARD", 2, "z", "y", "LIMIT", 1, "limit", 2) == 2
     assert c("ZINTERCARD", 2, "z", "nothing") == 0
+    c("ZADD", "long", *(word for number in range(3000) for word in (number, f"m{number}")))
+    for most, count in ((0, 3000), (1500, 1500), (2048, 2048), (2**63 - 1, 3000)):
+        assert c("ZINTERCARD", 2, "long", "long", "LIMIT", most) == count
     for limit in ("-1", "x"):
         assert c("ZINTERCARD", 2, "z", "y", "LIMIT", limit) == Error("ERR LIMIT can't be negative")
     for rest in (["LIMIT"], ["FOO", "1"], ["WITHSCORES"], ["WEIGHTS", "1", "1"]):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import redis
 
@@ -35,7 +36,7 @@ def consume(port: int, name: str, stuck: bool) -> None:
     """Works on entries of the stream until it is empty; who is stuck takes some and never acknowledges them."""
     client = redis.Redis(port=port, decode_responses=True)
     while True:
-        found = client.xreadgroup(GROUP, name, {STREAM: ">"}, count=5, block=300)
+        found: Any = client.xreadgroup(GROUP, name, {STREAM: ">"}, count=5, block=300)
         if not found:
             return
         if stuck:

@@ -111,7 +111,7 @@ def test_the_page_cache_of_django(server: Server) -> None:
 
     made = []
 
-    @cache_page(100)
+    @cache_page(100)  # type: ignore[untyped-decorator] # Django is not typed
     def page(request: HttpRequest) -> HttpResponse:
         made.append(request.path)
         return HttpResponse(f"page {len(made)}")

@@ -22,7 +22,8 @@ class Link:
     input_pending = output_pending = 0
 
     def __init__(self) -> None:
-        self.congested = False
+        self.congested = self.closing = False
+        self.output_limit = (0, 0, 0)
         self.asked: list[str] = []
 
     def check_output(self, now: float) -> None:

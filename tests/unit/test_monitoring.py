@@ -18,10 +18,10 @@ from respcache.registry import REGISTRY
 class Stage:
     """A client, with what was shown of it."""
 
-    def __init__(self, unix: bool = False, nested: bool = False) -> None:
+    def __init__(self, unix: bool = False) -> None:
         self.shown: list[tuple[int, bytes, list[bytes]]] = []
         monitors = SimpleNamespace(feed=lambda *words: self.shown.append(words))
-        server = SimpleNamespace(monitors=monitors, nested=nested, clock=Clock(lambda: 5))
+        server = SimpleNamespace(monitors=monitors, clock=Clock(lambda: 5))
         peer = b"path:0" if unix else b"127.0.0.1:9"
         db = SimpleNamespace(index=3)
         self.client: Any = SimpleNamespace(server=server, unix=unix, peer=peer, db=db, names=[b"gEt"])
@@ -50,7 +50,8 @@ def test_unix_socket() -> None:
 
 
 def test_queued_commands_in_upper_case() -> None:
-    stage = Stage(nested=True)
+    stage = Stage()
+    stage.client.names = ()  # nobody monitored when it was queued
     stage.call("client|id")
     assert stage.shown[0][2] == [b"CLIENT", b"ID"]
 

@@ -19,7 +19,8 @@ class FakeLink:
 
     fd = -1
     input_pending = output_pending = 0
-    congested = False
+    congested = closing = False
+    output_limit = (0, 0, 0)
 
     def __init__(self) -> None:
         self.relieved = self.distrusted = 0

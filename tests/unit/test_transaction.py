@@ -14,7 +14,7 @@ def test_what_is_queued() -> None:
     assert not transaction.writes and not transaction.broken
     transaction.add(normal.entries[b"set"], (b"k", b"v"))
     assert transaction.writes
-    assert [(entry.command, arguments) for entry, arguments in transaction.queued] == [
+    assert [(entry.command, arguments) for entry, arguments, _ in transaction.queued] == [
         (REGISTRY.find("get"), (b"k",)),
         (REGISTRY.find("set"), (b"k", b"v")),
     ]
