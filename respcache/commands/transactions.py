@@ -1,4 +1,4 @@
-"""Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH. What happens in between is the layer `respcache.queueing`."""
+"""Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH. What happens in between is `respcache.dispatch.queueing`."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from tests.wire import (
     NULL,
     NULL_BULK,
     OK,
+    Argument,
     Attributed,
     BigNumber,
     Bool,
@@ -226,6 +227,72 @@ def test_the_digest_of_all_data_is_that_of_the_oracle(pair: Pair) -> None:
         wire("EXPIRE", "n", 100)
     ours, theirs = (wire("DEBUG", "DIGEST") for wire in pair)
     assert ours == theirs != Status("0" * 40)
+
+
+VALUES: dict[str, tuple[tuple[Argument, ...], ...]] = {
+    "number": (("SET", "k", 12), ("INCR", "k")),
+    "changed in place": (("SET", "k", "a"), ("APPEND", "k", "b"), ("SETBIT", "k", 3, 1)),
+    "hyperloglog": (("PFADD", "k", "a", "b", "c"),),
+    "list": (("RPUSH", "k", "a", 1, "", "x" * 9000, -5),),
+    "intset": (("SADD", "k", 3, -1, 70000),),
+    "small set": (("SADD", "k", "a", "b", 7),),
+    "big set": (("SADD", "k", *range(600)), ("SADD", "k", "word")),
+    "small zset": (("ZADD", "k", 1, "a", 2.5, "b", "-inf", "c", "1e30", "d", 0.1, "e", "-0", "f"),),
+    "big zset": (("ZADD", "k", 1.5, "x" * 100, "-0", "z", "inf", "i", "0.1", "t"),),
+    "small hash": (("HSET", "k", "f", "v", "n", 12, "", ""),),
+    "big hash": (("HSET", "k", "f", "v" * 100, "g", "w"), ("HDEL", "k", "g")),
+    "stream": (
+        ("XADD", "k", "1000-0", "f", "v", "g", 1),
+        ("XADD", "k", "1001-5", "f", "w", "g", 2),
+        ("XADD", "k", "1002-18446744073709551615", "k", "z"),
+        ("XDEL", "k", "1001-5"),
+        ("XGROUP", "CREATE", "k", "grp", 0),
+        ("XREADGROUP", "GROUP", "grp", "alice", "STREAMS", "k", ">"),
+    ),
+    "long stream": tuple(("XADD", "k", f"{number}-1", "f", number) for number in range(250)),
+    "empty stream": (("XADD", "k", "MAXLEN", 0, "1-1", "a", "b"),),
+}
+"""By what they are, the commands that make them."""
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_the_digest_of_each_type_is_that_of_the_oracle(pair: Pair, kind: str) -> None:
+    found = []
+    for wire in pair:
+        for words in VALUES[kind]:
+            assert not isinstance(wire(*words), Error)
+        found.append([wire("DEBUG", "DIGEST-VALUE", "k"), wire("DEBUG", "DIGEST")])
+        wire("EXPIRE", "k", 1000)
+        found[-1] += [wire("DEBUG", "DIGEST-VALUE", "k", "none"), wire("DEBUG", "DIGEST")]
+    assert found[0] == found[1]
+    assert found[0][0] != found[0][2] and found[0][1] != found[0][3]
+
+
+def test_the_digest_of_everything_is_that_of_the_oracle(pair: Pair) -> None:
+    for wire in pair:
+        for number, commands in enumerate(VALUES.values()):
+            wire("SELECT", number % 5)
+            for words in commands:
+                wire(words[0], *(f"k{number}" if word == "k" else word for word in words[1:]))
+    ours, theirs = (wire("DEBUG", "DIGEST") for wire in pair)
+    assert ours == theirs != Status("0" * 40)
+
+
+@pytest.mark.since("7.4")
+def test_the_digest_tells_fields_with_deadlines(c: Wire) -> None:
+    def digest() -> Reply:
+        return c("DEBUG", "DIGEST-VALUE", "k")
+
+    c("HSET", "k", "f", "v", "g", "w")
+    seen = [digest()]
+    for words in (("HEXPIRE", "k", 100, "FIELDS", 1, "f"), ("HEXPIRE", "k", 100, "FIELDS", 1, "g")):
+        c(*words)
+        seen.append(digest())
+    assert len({reply[0].text for reply in seen}) == 3
+    c("HEXPIRE", "k", 200, "FIELDS", 1, "g")
+    assert digest() == seen[-1]  # when it is does not matter
+    c("HPERSIST", "k", "FIELDS", 2, "f", "g")
+    assert digest() == seen[0]
 
 
 def test_populate(c: Wire) -> None:

@@ -86,6 +86,70 @@ def test_pipeline(client: redis.Redis) -> None:
     assert isinstance(error, redis.ResponseError)
 
 
+def test_a_transaction(client: redis.Redis) -> None:
+    with client.pipeline() as pipe:  # MULTI and EXEC around it
+        pipe.set("k", 1).incr("k").rpush("l", "a", "b").lrange("l", 0, -1).hgetall("nothing")
+        assert pipe.execute() == [True, 2, 2, [b"a", b"b"], {}]
+        pipe.set("k", "x").incr("k").get("k")
+        assert [type(reply) for reply in pipe.execute(raise_on_error=False)] == [bool, redis.ResponseError, bytes]
+
+
+def test_a_transaction_tries_again(client: redis.Redis) -> None:
+    tries = []
+
+    def take(pipe: Any) -> None:
+        left = int(pipe.get("stock") or 0)
+        tries.append(left)
+        if len(tries) == 1:
+            client.set("stock", 5)  # somebody else comes between
+        pipe.multi()
+        pipe.set("stock", left - 1)
+
+    client.set("stock", 10)
+    assert client.transaction(take, "stock") == [True]
+    assert tries == [10, 5]
+    assert client.get("stock") == b"4"
+
+
+def test_who_waits_is_served(server: respcache.ServerThread, client: redis.Redis) -> None:
+    with ThreadPoolExecutor(3) as pool, redis.Redis(port=server.port) as other:
+        element = pool.submit(client.blpop, ["queue"], 10)
+        member = pool.submit(other.bzpopmin, "scores", 10)
+        with redis.Redis(port=server.port) as writer:
+            while writer.info("clients")["blocked_clients"] < 2:
+                pass
+            writer.rpush("queue", "job")
+            writer.zadd("scores", {"a": 1.5})
+        assert [*element.result(10)] == [b"queue", b"job"]
+        assert [*member.result(10)] == [b"scores", b"a", 1.5]
+
+
+def test_messages(client: redis.Redis) -> None:
+    with client.pubsub(ignore_subscribe_messages=True) as messages:
+        messages.subscribe("news")
+        messages.psubscribe("n*")
+        assert messages.get_message(timeout=5) is None
+        assert messages.get_message(timeout=5) is None
+        assert client.publish("news", "hello") == 2
+        found = [messages.get_message(timeout=5) for _ in range(2)]
+        assert [(each["type"], each["data"]) for each in found if each] == [
+            ("message", b"hello"),
+            ("pmessage", b"hello"),
+        ]
+
+
+def test_keyspace_notifications(client: redis.Redis) -> None:
+    client.config_set("notify-keyspace-events", "KEA")
+    with client.pubsub(ignore_subscribe_messages=True) as messages:
+        messages.psubscribe("__keyspace@0__:*")
+        messages.get_message(timeout=5)
+        client.lpush("l", "a")
+        message = messages.get_message(timeout=5)
+        assert message is not None
+        assert (message["channel"], message["data"]) == (b"__keyspace@0__:l", b"lpush")
+    client.config_set("notify-keyspace-events", "")
+
+
 def test_scan_iter(client: redis.Redis) -> None:
     client.mset({f"k{number}": number for number in range(500)} | {"other": 1})
     assert {*client.scan_iter("k*", count=50)} == {b"k%d" % number for number in range(500)}

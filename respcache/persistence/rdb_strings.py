@@ -1,0 +1,52 @@
+"""Lengths and strings as RDB files and DUMP payloads hold them.
+
+length   00llllll | 01llllll llllllll | 80 u32 BE | 81 u64 BE
+string   length text | c0 int8 | c1 int16 LE | c2 int32 LE | c3 length of the next, length of the text, LZF
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from respcache.persistence import lzf
+
+COMPRESSIBLE = 21
+"""Bytes from which on Redis tries to compress a string."""
+
+_INT32 = Struct("<Bi").pack
+_INT16 = Struct("<Bh").pack
+
+
+def length(size: int) -> bytes:
+    """A length, or any other number from 0 to 2^64 - 1, in its shortest form."""
+    if size < 1 << 6:
+        return bytes((size,))
+    if size < 1 << 14:
+        return (0x4000 | size).to_bytes(2, "big")
+    if size < 1 << 32:
+        return b"\x80" + size.to_bytes(4, "big")
+    return b"\x81" + size.to_bytes(8, "big")
+
+
+LENGTHS = [length(size) for size in range(1024)]
+"""The short ones, ready."""
+
+
+def string(text: bytes | bytearray, compress: bool = True) -> bytes:
+    """A string: an integer of 32 bits as such, what is longer than 20 bytes compressed if that saves some."""
+    size = len(text)
+    if size < 12:
+        if size and 48 <= text[-1] <= 57:
+            try:
+                number = int(text)
+            except ValueError:
+                number = 1 << 31
+            if -0x80000000 <= number < 0x80000000 and b"%d" % number == text:
+                if -0x80 <= number < 0x80:
+                    return bytes((0xC0, number & 255))
+                return _INT16(0xC1, number) if -0x8000 <= number < 0x8000 else _INT32(0xC2, number)
+    elif compress and size >= COMPRESSIBLE:
+        packed = lzf.compress(bytes(text))
+        if packed is not None:
+            return b"%b%b%b%b" % (b"\xc3", length(len(packed)), length(size), packed)
+    return (LENGTHS[size] if size < 1024 else length(size)) + text
