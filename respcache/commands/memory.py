@@ -15,6 +15,7 @@ from respcache.protocol.reply import OK, integer, text
 from respcache.registry import LOADING, READONLY, STALE, command, container
 from respcache.state import Client
 from respcache.store.sizes import ENTRY, key_size
+from respcache.store.slot import hash_slot
 from respcache.store.types import TYPES
 
 DEFAULT_SAMPLES = 5
@@ -45,7 +46,7 @@ def memory_usage(c: Client, key: bytes, *options: bytes) -> bytes:
     value = c.db.peek(key)
     if value is None:
         return c.resp.null
-    own = key_size(key, c.db.deadline(key) is not None)
+    own = key_size(key, c.db.shards[hash_slot(key)], c.db.deadline(key) is not None)
     return integer(own + TYPES[type(value)].size(value, samples))
 
 

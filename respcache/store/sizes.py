@@ -33,7 +33,6 @@ def sampled(items: Collection[Any], samples: int) -> int:
     return sum(map(allocated, islice(items, samples))) * count // samples
 
 
-def key_size(key: bytes, expires: bool) -> int:
-    """Bytes of a key in its database, its value not included; `expires` tells whether it has a time to
-    live."""
-    return allocated(key) + ENTRY + (ENTRY + allocated(1 << 40) if expires else 0)
+def key_size(key: bytes, shard: Collection[bytes], expires: bool) -> int:
+    """Bytes of a key in its database: itself, its part of its shard, and of a deadline if it has one."""
+    return allocated(key) + allocated(shard) // len(shard) + (ENTRY + allocated(1 << 40) if expires else 0)

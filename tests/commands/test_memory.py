@@ -13,13 +13,13 @@ def test_usage_of_strings(c: Wire) -> None:
     assert c("MEMORY", "USAGE", "nothing") == c.null
     c("SET", "k", "v")
     small = c("MEMORY", "USAGE", "k")
-    assert 10 < small < 200
+    assert 10 < small < 400  # most of it the shard of a key that is alone in its slot
     c("SET", "k", "v" * 10_000)
     assert 10_000 < c("MEMORY", "USAGE", "k") < 11_000 + small
     c("SET", "k" * 5_000, "v")
     assert 5_000 < c("MEMORY", "USAGE", "k" * 5_000) < 6_000 + small
     c("SET", "number", 12345)
-    assert 10 < c("MEMORY", "USAGE", "number") < 200
+    assert 10 < c("MEMORY", "USAGE", "number") < 400
 
 
 def test_samples(c: Wire) -> None:

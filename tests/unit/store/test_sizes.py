@@ -25,7 +25,13 @@ def test_samples_stand_for_all() -> None:
 
 
 def test_a_time_to_live_takes_space() -> None:
-    assert key_size(b"key", True) > key_size(b"key", False) > len(b"key")
+    shard = {b"key": b""}
+    assert key_size(b"key", shard, True) > key_size(b"key", shard, False) > allocated(shard)
+
+
+def test_the_keys_of_a_shard_share_it() -> None:
+    shard = {b"%d" % number: b"" for number in range(50)}
+    assert sum(key_size(key, shard, False) - allocated(key) for key in shard) <= allocated(shard)
 
 
 def test_the_estimate_is_near_the_truth() -> None:
@@ -38,6 +44,6 @@ def test_the_estimate_is_near_the_truth() -> None:
     finally:
         tracemalloc.stop()
     estimate = sum(
-        key_size(key, False) + string_size(value) for shard in shards for key, value in shard.items()
+        key_size(key, shard, False) + string_size(value) for shard in shards for key, value in shard.items()
     )
-    assert 0.6 < estimate / taken < 1.6
+    assert 0.75 < estimate / taken < 1.3
