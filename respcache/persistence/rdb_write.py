@@ -1,9 +1,8 @@
-"""RDB files and DUMP payloads in bytes, without any file: what to write, piece by piece.
+"""RDB files in bytes, without any file: what to write, piece by piece.
 
     file      "REDIS" version (4 digits) | AUX ... | FUNCTION2 ... | databases | ff | CRC64 (8 bytes LE)
     database  fe number | fb keys keys-with-deadline | entry ...
     entry     [fc deadline (8 bytes LE, ms)] type key value
-    DUMP      type value | version (2 bytes LE) | CRC64 (8 bytes LE)
 
 The version is the lowest that the values allow, so that old servers load what needs no new ones: 10 (Redis 7.0), or 12
 (Redis 7.4) if a hash has fields with deadlines. Small values are written packed, as they are held.
@@ -102,13 +101,6 @@ def least_version(kind: int) -> int:
 def file_version(databases: Iterable[Database]) -> int:
     """The version of a file of these databases, to be told before any value is looked at."""
     return NEWEST if any(db.field_deadlines.count for db in databases) else BASE
-
-
-def dump(value: Value, limits: Limits = DEFAULT, compress: bool = True) -> bytes:
-    """What DUMP replies: the value, the version that it needs, and a checksum."""
-    kind, payload = write_value(value, limits, compress)
-    made = b"%c%b%b" % (kind, payload, max(BASE, least_version(kind)).to_bytes(2, "little"))
-    return made + crc64.update(0, made).to_bytes(8, "little")
 
 
 def _string(value: bytes | int | bytearray, _limits: Limits, compress: bool) -> tuple[int, Pieces]:

@@ -17,13 +17,13 @@ class AccessTimes:
         """What counts as the last use of a key that was not used since."""
         self.slots: dict[int, dict[bytes, int]] = {}
 
-    def note(self, key: bytes) -> None:
-        """Says that a key is used now."""
+    def note(self, key: bytes, idle: int = 0) -> None:
+        """Says that a key is used now, or was last used so many seconds ago."""
         slot = hash_slot(key)
         times = self.slots.get(slot)
         if times is None:
             times = self.slots[slot] = {}
-        times[key] = int(monotonic())
+        times[key] = int(monotonic()) - idle
 
     def drop(self, slot: int, key: bytes) -> None:
         """Forgets a key."""
