@@ -9,7 +9,7 @@ from respcache.commands.arguments import integer as parse_integer
 from respcache.commands.zsets import scored, scored_pairs, zset
 from respcache.keyspec import counted, key
 from respcache.protocol.errors import MUST_BE_POSITIVE, SYNTAX, ReplyError
-from respcache.protocol.reply import EMPTY_ARRAY, array, bulk
+from respcache.protocol.reply import CRLF, EMPTY_ARRAY, HEADERS, array, bulk
 from respcache.registry import BLOCKING, BRIEF, FAST, WRITE, command
 from respcache.state import Client
 from respcache.store.events import ZPOPMAX, ZPOPMIN
@@ -76,7 +76,9 @@ def zpopmin(c: Client, key: bytes, *rest: bytes) -> bytes:
         c.db.touch(key, ZPOPMIN)
     else:
         c.db.emptied(key, ZPOPMIN)
-    return b"*2\r\n" + c.bulk(member) + c.resp.double(score)
+    size = len(member)
+    taken = HEADERS[size] + member + CRLF if size < 1024 else c.bulk(member)
+    return b"*2\r\n" + taken + c.resp.double(score)
 
 
 @command(

@@ -121,13 +121,16 @@ class Table(Generic[V]):
             self._merge(at)
         return value
 
-    def __delitem__(self, key: bytes) -> None:
+    def drop(self, key: bytes) -> None:
+        """Takes a key out that is there."""
         at = (hash(key) & POSITIONS) >> self.shift
         bucket = self.directory[at]
         del bucket[key]
         self.size -= 1
         if not len(bucket) & 7:
             self._merge(at)
+
+    __delitem__ = drop
 
     def __iter__(self) -> Iterator[bytes]:
         return chain.from_iterable(self.buckets)

@@ -157,7 +157,11 @@ class ZSet:
         """Removes the first member; there must be one."""
         scores = self._scores[0]
         score, member = scores.pop(0), self._members[0].pop(0)
-        del self.scores[member]
+        mapping = self.scores
+        if type(mapping) is dict:
+            del mapping[member]
+        else:
+            mapping.drop(member)  # type: ignore[union-attr]
         if self._score_bounds:
             if self._counts is not None:
                 self._counts[0] -= 1
