@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from respcache.commands.arguments import integer as parse_integer
 from respcache.commands.configuration import check_allowed
+from respcache.persistence.rdb_write import Format, write_value
 from respcache.protocol.errors import MUST_BE_POSITIVE, NO_SUCH_KEY, STRING_TOO_LONG, ReplyError
 from respcache.protocol.reply import OK, array, bulk, integer, status
 from respcache.registry import ADMIN, LOADING, NOSCRIPT, STALE, SYSCMD, command
@@ -19,7 +20,7 @@ from respcache.state import Client
 from respcache.store.digest import digest_of_all, digest_of_value
 from respcache.store.events import NO_EVENT
 from respcache.store.tracked import idle
-from respcache.store.types import STRING, TYPES
+from respcache.store.types import TYPES
 
 log = logging.getLogger("respcache")
 
@@ -104,35 +105,21 @@ def _change_repl_id(c: Client) -> bytes:
 
 
 def _object(c: Client, key: bytes, *fast: bytes) -> bytes:
-    """Of types other than strings the serialized length is 0, whether or not FAST asks to leave it out."""
+    """FAST leaves out how long the value is in an RDB file, which takes as long as writing it."""
     if fast and fast[0].lower() != b"fast":
         raise LookupError
     value = c.db.peek(key)
     if value is None:
         raise NO_SUCH_KEY
     encoding = TYPES[type(value)].encoding(value, c.server.config)
-    length = serialized_length(value, encoding) if TYPES[type(value)] is STRING and not fast else 0
+    form = Format(list_size=c.server.config.list_max_listpack_size)
+    length = 0 if fast else len(write_value(value, form, c.server.config.rdbcompression)[1])
     seconds = c.server.clock.ms() // 1000
     unused = idle(c.db, key)
     return status(
         b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:%d lru_seconds_idle:%d"
         % (id(value), encoding, length, seconds - unused & 0xFFFFFF, unused)
     )
-
-
-def serialized_length(value: bytes | int | bytearray, encoding: bytes) -> int:
-    """Bytes that a string takes in an RDB file, uncompressed: a length in 1, 2 or 5 bytes, and the text.
-
-    A number of at most 32 bits takes a mark and as few bytes as hold it; a longer one is a text there.
-    """
-    if encoding == b"int":
-        number = int(value)
-        for bits, length in ((8, 2), (16, 3), (32, 5)):
-            if -(1 << bits - 1) <= number < 1 << bits - 1:
-                return length
-        return 1 + len(b"%d" % number)
-    size = len(value)  # type: ignore[arg-type]
-    return size + (1 if size < 1 << 6 else 2 if size < 1 << 14 else 5)
 
 
 def _digest_value(c: Client, *keys: bytes) -> bytes:

@@ -1,22 +1,24 @@
 """CRC-64 (Jones) of RDB files and DUMP payloads: polynomial ad93d23594c935a9, reflected, no inversions.
 
-A table lookup for each byte takes 100 ns in Python, ten times what reading the file does. So a long text is first folded:
-as one big integer it is a polynomial over GF(2), and only its remainder matters. The generator divides polynomials of few
-terms, such as
+A table lookup for each byte takes 100 ns in Python, ten times what reading the file does. So a long text is
+first folded: as one big integer it is a polynomial over GF(2), and only its remainder matters. The generator
+divides polynomials of few terms, such as
 
     x^16384 + x^1312 + x^1217 + x^1185 + x^999 + x^881 + x^428 + x^400 + x^9
 
-so whatever stands at x^16384 and above may be replaced by copies of itself, shifted to the other terms: eight shifts and
-XORs of big integers, some 3 ns for each byte. Squaring such a polynomial doubles all exponents, hence the same terms fold
-texts of any size down to 2 KB, others with more terms go on to 256 bytes, and the table does the rest.
+so whatever stands at x^16384 and above may be replaced by copies of itself, shifted to the other terms: eight
+shifts and XORs of big integers, some 3 ns for each byte. Squaring such a polynomial doubles all exponents,
+hence the same terms fold texts of any size down to 2 KB, others with more terms go on to 256 bytes, and the
+table does the rest.
 
-The terms were found by the generalised birthday method (Wagner 2002) among all sums of 8 and of 14 powers below x^2400
-and x^600; a test multiplies them out. Lanes that step through the table with `bytes.translate` were rejected: 16 passes
-over all bytes.
+The terms were found by the generalised birthday method (Wagner 2002) among all sums of 8 and of 14 powers below
+x^2400 and x^600; a test multiplies them out. Lanes that step through the table with `bytes.translate` were
+rejected: 16 passes over all bytes.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 Bytes = bytes | bytearray | memoryview
@@ -34,10 +36,9 @@ _PIECE = 1 << 18
 
 
 class _Fold(NamedTuple):
-    """x^degree is the sum of the powers `greatest`, `greatest - steps[0]`, and so on."""
+    """x^degree is a sum of powers of x; `steps` are the differences of their exponents, the greatest ones first."""
 
     degree: int
-    greatest: int
     steps: tuple[int, ...]
     most: int
     """Bits that may be folded at a time: one more and the result would have to be folded again."""
@@ -47,9 +48,8 @@ def _folds() -> list[_Fold]:
     folds = []
     for degree, terms in TERMS.items():
         for doubling in range(_DOUBLINGS[degree]):
-            greatest = terms[0] << doubling
-            steps = tuple((a - b) << doubling for a, b in zip(terms, terms[1:], strict=False))
-            folds.append(_Fold(degree << doubling, greatest, steps, (degree << doubling) - greatest))
+            steps = tuple((a - b) << doubling for a, b in pairwise(terms))
+            folds.append(_Fold(degree << doubling, steps, (degree - terms[0]) << doubling))
     return sorted(folds, reverse=True)
 
 
@@ -88,7 +88,7 @@ def _folded(crc: int, data: Bytes, bits: int) -> bytes:
     """A short text that has the checksum, from 0 on, that `data` has from `crc` on."""
     # The first bit, which has the highest degree, is the lowest one.
     value = int.from_bytes(data, "little") ^ crc
-    for degree, greatest, steps, most in _FOLDS:
+    for degree, steps, most in _FOLDS:
         while bits > degree:
             high = min(bits - degree, most)
             part = value & (1 << high) - 1
@@ -97,6 +97,6 @@ def _folded(crc: int, data: Bytes, bits: int) -> bytes:
             total = part
             for step in reversed(steps):
                 total = total << step ^ part
-            # The first copy belongs `degree - greatest` bits after the place that it had.
+            # The shift is 0 for a part as long as may be: its first copy then begins where what is left does.
             value ^= total << most - high
     return value.to_bytes((bits + 7) // 8, "little")

@@ -9,8 +9,8 @@
     1110llll llllllll text      up to 4095 bytes             11110011 4 bytes LE      of 32
                                                              11110100 8 bytes LE      of 64
 
-Integers are signed but for those of 7 bits. The text of an integer of 64 bits is always stored as one. The size behind an
-element comes in groups of 7 bits, the highest first, all but the first with their high bit set.
+Integers are signed but for those of 7 bits. The text of an integer of 64 bits is always stored as one. The size
+behind an element comes in groups of 7 bits, the highest first, all but the first with their high bit set.
 """
 
 from __future__ import annotations

@@ -65,9 +65,9 @@ def decompress(data: bytes, size: int) -> bytes:
 def compress(data: bytes, most: int | None = None) -> bytes | None:
     """The compressed form; None if it is longer than `most` bytes, by default `len(data) - 4` as in Redis.
 
-    Greedy: the last occurrence of the next three bytes is taken, if it is near enough. Where that is looked for and how
-    long a copy may be follow Redis, so that a short string comes out with the same bytes. Where nothing repeats for a
-    while the steps grow, so that it costs little.
+    Greedy: the last occurrence of the next three bytes is taken, if it is near enough. Where that is looked for, how
+    long a copy may be, and that it is given up a few bytes early follow Redis, so that most strings come out with the
+    same bytes. Where nothing repeats for a while the steps grow, so that it costs little.
     """
     size = len(data)
     if most is None:
@@ -97,6 +97,8 @@ def compress(data: bytes, most: int | None = None) -> bytes | None:
         length = _common(data, before, at, min(max(left - 2, 19 if left >= 19 else 3), _LONGEST))
         if literal < at:
             _put_literals(out, data, literal, at)
+        if len(out) + 4 >= most:
+            return None
         distance = at - before - 1
         if length < 9:
             out.append((length - 2) << 5 | distance >> 8)
@@ -104,15 +106,16 @@ def compress(data: bytes, most: int | None = None) -> bytes | None:
             out.append(0xE0 | distance >> 8)
             out.append(length - 9)
         out.append(distance & 255)
-        if len(out) >= most:
-            return None
         literal = at = at + length
         if at <= last:
             seen[data[at - 2 : at + 1]] = at - 2
             seen[data[at - 1 : at + 2]] = at - 1
+    waiting = at - literal
+    if len(out) + waiting + waiting // _LITERALS + 4 > most:
+        return None
     if literal < size:
         _put_literals(out, data, literal, size)
-    return bytes(out) if len(out) <= most else None
+    return bytes(out)
 
 
 def _put_literals(out: bytearray, data: bytes, start: int, end: int) -> None:

@@ -36,7 +36,7 @@ def string(text: bytes | bytearray, compress: bool = True) -> bytes:
     """A string: an integer of 32 bits as such, what is longer than 20 bytes compressed if that saves some."""
     size = len(text)
     if size < 12:
-        if size and 48 <= text[-1] <= 57:
+        if size and 48 <= text[-1] <= 57 and text[0] <= 57:  # most others are refused without an exception
             try:
                 number = int(text)
             except ValueError:

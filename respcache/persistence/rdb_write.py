@@ -59,8 +59,8 @@ _INT64 = Struct("<q").pack
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What the written values may be."""
+class Format:
+    """What the written values may be like."""
 
     version: int = BASE
     """Types that came later are used only where nothing else would do: see `least_version`."""
@@ -68,7 +68,7 @@ class Limits:
     """Of a list's nodes, as `list-max-listpack-size`: so many elements, or a class of bytes if negative."""
 
 
-DEFAULT = Limits()
+DEFAULT = Format()
 
 _STRINGS = [b"%c%b" % (STRING, size) for size in LENGTHS]  # an entry whose key has this length
 
@@ -76,18 +76,18 @@ _STRINGS = [b"%c%b" % (STRING, size) for size in LENGTHS]  # an entry whose key 
 # Values
 
 
-def value_pieces(value: Value, limits: Limits = DEFAULT, compress: bool = True) -> tuple[int, Pieces]:
-    """The type of a value and its payload in pieces, so that a big one is never there twice.
+def value_pieces(value: Value, form: Format = DEFAULT, compress: bool = True) -> tuple[int, Pieces]:
+    """The type of a value and its payload in pieces, so that a big container is never there twice.
 
     The value must not change until the last piece is made. `compress` is `rdbcompression`.
     """
     write = _WRITERS[type(value)]
-    return write(value, limits, compress)
+    return write(value, form, compress)
 
 
-def write_value(value: Value, limits: Limits = DEFAULT, compress: bool = True) -> tuple[int, bytes]:
+def write_value(value: Value, form: Format = DEFAULT, compress: bool = True) -> tuple[int, bytes]:
     """The type of a value and its payload."""
-    kind, pieces = value_pieces(value, limits, compress)
+    kind, pieces = value_pieces(value, form, compress)
     return kind, b"".join(pieces)
 
 
@@ -103,7 +103,7 @@ def file_version(databases: Iterable[Database]) -> int:
     return NEWEST if any(db.field_deadlines.count for db in databases) else BASE
 
 
-def _string(value: bytes | int | bytearray, _limits: Limits, compress: bool) -> tuple[int, Pieces]:
+def _string(value: bytes | int | bytearray, _form: Format, compress: bool) -> tuple[int, Pieces]:
     return STRING, (string(b"%d" % value if isinstance(value, int) else value, compress),)
 
 
@@ -115,12 +115,12 @@ def _joined(size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _list(value: List, limits: Limits, compress: bool) -> tuple[int, Pieces]:
+def _list(value: List, form: Format, compress: bool) -> tuple[int, Pieces]:
     if type(value) is Listpack:
         return LIST, (b"\x01", _PACKED, string(listpack.encode(value), compress))
-    bounds = _nodes(value, limits.list_size)
-    nodes = pairwise(bounds)
-    return LIST, _joined(len(bounds) - 1, (_node(value, *node, limits.list_size, compress) for node in nodes))
+    bounds = _nodes(value, form.list_size)
+    nodes = (_node(value, *node, form.list_size, compress) for node in pairwise(bounds))
+    return LIST, chain((length(len(bounds) - 1),), nodes)
 
 
 def _node_limits(limit: int) -> tuple[int, int]:
@@ -151,7 +151,7 @@ def _node(value: List, first: int, behind: int, limit: int, compress: bool) -> b
     return _PACKED + string(listpack.encode(elements), compress)
 
 
-def _intset(value: IntSet, _limits: Limits, compress: bool) -> tuple[int, Pieces]:
+def _intset(value: IntSet, _form: Format, compress: bool) -> tuple[int, Pieces]:
     """Element size and number (u32 LE), then the numbers in their order; the size is what the greatest needs."""
     numbers = sorted(map(int, value))
     bits = max(number.bit_length() if number >= 0 else (~number).bit_length() for number in numbers)
@@ -161,17 +161,17 @@ def _intset(value: IntSet, _limits: Limits, compress: bool) -> tuple[int, Pieces
     return INTSET, (string(head + packed, compress),)
 
 
-def _listpack_set(value: ListpackSet, limits: Limits, compress: bool) -> tuple[int, Pieces]:
-    if limits.version < least_version(SET_LISTPACK):
-        return _set(value, limits, compress)
+def _listpack_set(value: ListpackSet, form: Format, compress: bool) -> tuple[int, Pieces]:
+    if form.version < least_version(SET_LISTPACK):
+        return _set(value, form, compress)
     return SET_LISTPACK, (string(listpack.encode(value), compress),)
 
 
-def _set(value: SetValue, _limits: Limits, compress: bool) -> tuple[int, Pieces]:
+def _set(value: SetValue, _form: Format, compress: bool) -> tuple[int, Pieces]:
     return SET, _joined(len(value), map(partial(string, compress=compress), value))
 
 
-def _hash(value: Hash, _limits: Limits, compress: bool) -> tuple[int, Pieces]:
+def _hash(value: Hash, _form: Format, compress: bool) -> tuple[int, Pieces]:
     deadlines = deadlines_of(value)
     if deadlines is not None:
         write = _mortal_table if isinstance(value, HashTable) else _mortal_listpack
@@ -204,7 +204,7 @@ def _mortal_listpack(value: Hash, deadlines: dict[bytes, int], compress: bool) -
     return HASH_LISTPACK_DEADLINES, (_INT64(deadlines[order[0]]), string(listpack.join(parts), compress))
 
 
-def _zset(value: ZSet, _limits: Limits, compress: bool) -> tuple[int, Pieces]:
+def _zset(value: ZSet, _form: Format, compress: bool) -> tuple[int, Pieces]:
     if not value.packed:
         return ZSET, _joined(len(value), _highest_first(value, compress))
     element = listpack.encode_element
@@ -228,12 +228,12 @@ def _highest_first(value: ZSet, compress: bool) -> Iterator[bytes]:
             yield string(member, compress) + _DOUBLE(score)
 
 
-def _stream(value: Stream, limits: Limits, compress: bool) -> tuple[int, Pieces]:
-    with_active = limits.version >= least_version(STREAM_3)
+def _stream(value: Stream, form: Format, compress: bool) -> tuple[int, Pieces]:
+    with_active = form.version >= least_version(STREAM_3)
     return STREAM_3 if with_active else STREAM_2, stream(value, with_active, compress)
 
 
-_NAMED: dict[bytes, Callable[[Any, Limits, bool], tuple[int, Pieces]]] = {
+_NAMED: dict[bytes, Callable[[Any, Format, bool], tuple[int, Pieces]]] = {
     b"string": _string,
     b"list": _list,
     b"set": _set,
@@ -279,7 +279,7 @@ def freq(count: int) -> bytes:
 
 
 def entry(
-    key: bytes, value: Value, deadline: int | None = None, limits: Limits = DEFAULT, compress: bool = True
+    key: bytes, value: Value, deadline: int | None = None, form: Format = DEFAULT, compress: bool = True
 ) -> bytes:
     """A key and its value; the deadline is in milliseconds since the epoch."""
     if type(value) is int:
@@ -292,14 +292,14 @@ def entry(
         if 11 < size < COMPRESSIBLE or (size < 12 and value >= b":"):  # neither compressed nor an integer
             return b"".join((head, key, LENGTHS[size], value))
         return b"".join((head, key, string(value, compress)))
-    return b"".join(entry_pieces(key, value, deadline, limits, compress))
+    return b"".join(entry_pieces(key, value, deadline, form, compress))
 
 
 def entry_pieces(
-    key: bytes, value: Value, deadline: int | None = None, limits: Limits = DEFAULT, compress: bool = True
+    key: bytes, value: Value, deadline: int | None = None, form: Format = DEFAULT, compress: bool = True
 ) -> Iterator[bytes]:
     """As `entry`, of a value that may be big; see `value_pieces`."""
-    kind, pieces = value_pieces(value, limits, compress)
+    kind, pieces = value_pieces(value, form, compress)
     before = b"" if deadline is None else _DEADLINE(0xFC, deadline)
     yield b"%b%c%b%b" % (before, kind, length(len(key)), key)
     yield from pieces

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 
-from respcache.commands.debug import serialized_length
 from tests.commands.conftest import Connect
 from tests.servers import HAVE_ORACLE, Server, start_redis, start_respcache
 from tests.wire import (
@@ -190,9 +189,22 @@ def test_serialized_length(c: Wire, value: str | bytes, length: int) -> None:
     assert f"serializedlength:{length} " in c("DEBUG", "OBJECT", "k").text
 
 
-def test_a_long_serialized_length() -> None:
-    assert serialized_length(b"x" * 16383, b"raw") == 16385
-    assert serialized_length(bytearray(16384), b"raw") == 16389
+@pytest.mark.parametrize(
+    ("words", "length"),
+    [
+        (("SET", "k", "x" * 100), 13),
+        (("RPUSH", "k", "a", 1, "b"), 18),
+        (("SADD", "k", 1, 2, 3), 15),
+        (("SADD", "k", "a"), 3),
+        (("HSET", "k", "f", "v"), 14),
+        (("ZADD", "k", 1, "a"), 13),
+        (("ZADD", "k", 1, "a" * 100), 22),
+        (("XADD", "k", "1-1", "f", "v"), 57),
+    ],
+)
+def test_serialized_length_of_any_type(c: Wire, words: tuple[Argument, ...], length: int) -> None:
+    c(*words)
+    assert f"serializedlength:{length} " in c("DEBUG", "OBJECT", "k").text
 
 
 def test_idle_seconds(c: Wire) -> None:

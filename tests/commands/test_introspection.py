@@ -124,11 +124,10 @@ TO_COME_COMMANDS = {
         "client|caching",
         "client|tracking",
         "debug",
-        "dump",
         "failover",
         "migrate",
     ),
-    *("psync", "replconf", "replicaof", "restore", "restore-asking", "save", "slaveof", "sync"),
+    *("psync", "replconf", "replicaof", "save", "slaveof", "sync"),
 }
 
 

@@ -13,7 +13,7 @@ A family has a table, a list of strategies that each make commands of one form:
         run(pair, commands)
 
 `run` empties both servers, sends the sequence as one pipeline, compares each reply and then all that is
-stored. Hypothesis shrinks a sequence that fails. Deadlines are either over or far away, so nothing depends on
+stored, digests included. Hypothesis shrinks a sequence that fails. Deadlines are either over or far away, so nothing depends on
 time.
 """
 
@@ -198,6 +198,7 @@ def run(pair: Pair, commands: Sequence[Command], comparisons: Mapping[str, Compa
     asked: list[Command] = [(view[0], key, *view[1:]) for key, view in zip(keys, views, strict=True)]
     asked += [("PEXPIRETIME", key) for key in keys]
     _compare(pair, asked, comparisons, commands)
+    _compare(pair, [("DEBUG", "DIGEST")], {}, commands)
 
 
 def _compare(
