@@ -13,8 +13,8 @@ A family has a table, a list of strategies that each make commands of one form:
         run(pair, commands)
 
 `run` empties both servers, sends the sequence as one pipeline, compares each reply and then all that is
-stored, digests included. Hypothesis shrinks a sequence that fails. Deadlines are either over or far away, so nothing depends on
-time.
+stored, digests included. Hypothesis shrinks a sequence that fails. Deadlines are either over or far away, so
+nothing depends on time.
 """
 
 from __future__ import annotations
