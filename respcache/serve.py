@@ -34,11 +34,11 @@ def serve(server: ServerState) -> None:
     waiting = server.waiting
     while waiting.ready:
         ready, waiting.ready = waiting.ready, {}
-        for where in ready:
-            _serve_key(server, where)
+        for where, arrived in ready.items():
+            _serve_key(server, where, arrived)
 
 
-def _serve_key(server: ServerState, where: tuple[int, bytes]) -> None:
+def _serve_key(server: ServerState, where: tuple[int, bytes], arrived: bool) -> None:
     index, key = where
     waiting, db = server.waiting, server.keyspace.databases[index]
     kind = type_name(db.peek(key))
@@ -48,7 +48,7 @@ def _serve_key(server: ServerState, where: tuple[int, bytes]) -> None:
             if kind == b"none" and not waiting.is_sought(where):
                 break
             continue
-        if waiter.client.waiter is not waiter or waiter.team in in_vain:
+        if waiter.client.waiter is not waiter or waiter.team in in_vain or not (arrived or waiter.follows):
             continue
         if _try(server, waiter):
             kind = type_name(db.peek(key))

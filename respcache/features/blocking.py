@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Protocol
 
 from respcache.store.database import Database
-from respcache.store.events import XGROUP_DESTROY, Event
+from respcache.store.events import ARRIVALS, XGROUP_DESTROY, Event
 from respcache.store.keyspace import Keyspace
 
 FEW = 16
@@ -48,7 +48,7 @@ class Blocked(Protocol):
 class Waiter:
     """One client's blocking command."""
 
-    __slots__ = ("attempt", "client", "deadline", "gone", "keys", "kind", "nothing", "team", "timer")
+    __slots__ = ("attempt", "client", "deadline", "follows", "gone", "keys", "kind", "nothing", "team", "timer")
 
     def __init__(
         self,
@@ -74,6 +74,8 @@ class Waiter:
         """The reply when the time is over."""
         self.gone = gone
         """An attempt is also due when a key has gone or changed its type."""
+        self.follows = gone or kind == b"stream"
+        """A key that is there may bring something new. The others wait for it to come."""
         self.team = team
         """What one of a team finds nothing in, the others need not try; None: it is of no team."""
         self.timer: TimerHandle | None = None
@@ -91,8 +93,8 @@ class Waiting:
         self._listens = False
         self.count = 0
         """Number of waiters, those without keys (WAIT) included."""
-        self.ready: dict[tuple[int, bytes], None] = {}
-        """Keys that have changed and that somebody waits for, in this order."""
+        self.ready: dict[tuple[int, bytes], bool] = {}
+        """Keys that have changed and that somebody waits for, in this order, and whether they were made anew."""
 
     @property
     def keys(self) -> int:
@@ -109,7 +111,7 @@ class Waiting:
         if not self._listens:
             self._listens = True
             self._keyspace.listen(self)
-            self._keyspace.expired.append(self._touched)
+            self._keyspace.expired.append(self._expired)
         for where in waiter.keys:
             self._keys.setdefault(where, {})[waiter] = None
             if waiter.gone:
@@ -156,15 +158,18 @@ class Waiting:
         if self._listens and not self.count:
             self._listens = False
             self._keyspace.unlisten(self)
-            self._keyspace.expired.remove(self._touched)
+            self._keyspace.expired.remove(self._expired)
         return not self._listens
 
     # What the databases tell
 
     def changed(self, db: Database, key: bytes, event: Event, fresh: bool) -> None:
         """A key was changed. What consumer groups note of themselves brings nothing new to anybody."""
-        if fresh or not event.is_quiet or event is XGROUP_DESTROY:
-            self._touched(db, key)
+        where = (db.index, key)
+        if where in self._keys:
+            arrived = fresh or event in ARRIVALS
+            if arrived or not event.is_quiet or event is XGROUP_DESTROY:
+                self.ready[where] = arrived or self.ready.get(where, False)
 
     def missed(self, db: Database, key: bytes) -> None:
         """Reading changes nothing."""
@@ -173,9 +178,9 @@ class Waiting:
         """All keys of a database are about to change."""
         for where in self._keys:
             if where[0] == db.index:
-                self.ready[where] = None
+                self.ready[where] = True
 
-    def _touched(self, db: Database, key: bytes) -> None:
+    def _expired(self, db: Database, key: bytes) -> None:
         where = (db.index, key)
         if where in self._keys:
-            self.ready[where] = None
+            self.ready.setdefault(where, False)

@@ -11,19 +11,17 @@ from collections.abc import Callable
 from respcache.features.pubsub import PubSub
 from respcache.store.database import Database
 from respcache.store.events import (
-    COPY_TO,
+    ARRIVALS,
     EXPIRED,
     KEYMISS,
     MOVE_FROM,
     NEW,
     RENAME_FROM,
-    RENAME_TO,
     Event,
 )
 from respcache.store.keyspace import Keyspace
 
 _DEPARTURES = frozenset((RENAME_FROM, MOVE_FROM))
-_ARRIVALS = frozenset((RENAME_TO, COPY_TO))
 
 
 class Notifier:
@@ -64,7 +62,7 @@ class Notifier:
         if event in _DEPARTURES:
             self._moved = (db, key, event)
             return
-        if (fresh or event in _ARRIVALS) and "n" in self._kinds:
+        if (fresh or event in ARRIVALS) and "n" in self._kinds:
             self._publish(db, key, NEW)
         if self._moved is not None:
             moved, self._moved = self._moved, None

@@ -120,3 +120,6 @@ XGROUP_SETID = _event("t", b"xgroup-setid", is_quiet=True)
 XGROUP_DESTROY = _event("t", b"xgroup-destroy", is_quiet=True)
 XGROUP_CREATECONSUMER = _event("t", b"xgroup-createconsumer", is_quiet=True)
 XGROUP_DELCONSUMER = _event("t", b"xgroup-delconsumer", is_quiet=True)
+
+ARRIVALS = frozenset((RENAME_TO, COPY_TO, RESTORE))
+"""They make a key anew even where there was one: Redis deletes that first. What else replaces a key overwrites it."""

@@ -274,6 +274,26 @@ def test_a_key_of_another_type_is_waited_out(c: Wire, connect: Connect) -> None:
     assert waiting.read() == [b"l", b"a"]
 
 
+def test_what_is_overwritten_serves_nobody(c: Wire, connect: Connect) -> None:
+    """A key that was there and becomes one of the right type was not made; RENAME and COPY make it anew."""
+    c.pipeline([("ZADD", "z", "1", "a"), ("RPUSH", "source", "a")])
+    waiting = block(connect(), "BZPOPMIN", "k", 0)
+    assert c("RPUSH", "k", "x") == 1
+    assert c("ZUNIONSTORE", "k", 1, "z") == 1
+    assert waiting.quiet()
+    assert c("ZADD", "k", 2, "b") == 1
+    assert waiting.quiet()
+    other = block(connect(), "BLPOP", "k2", 0)
+    assert c("SET", "k2", "x") == OK
+    assert c("SORT", "source", "ALPHA", "STORE", "k2") == 1
+    assert other.quiet()
+    assert c("SET", "k2", "x") == OK
+    assert c("COPY", "source", "k2", "REPLACE") == 1
+    assert other.read() == [b"k2", b"a"]
+    assert c("RENAME", "z", "k") == OK
+    assert waiting.read() == [b"k", b"a", c.as_double("1")]
+
+
 def test_a_destination_of_another_type(c: Wire, connect: Connect) -> None:
     waiting = block(connect(), "BLMOVE", "l", "d", "LEFT", "LEFT", 0)
     other = block(connect(), "BLPOP", "l", 0)

@@ -126,9 +126,8 @@ def test_who_waits_is_served(server: respcache.ServerThread, client: redis.Redis
                 pass
             writer.rpush("queue", "job")
             writer.zadd("scores", {"a": 1.5})
-        assert [*element.result(10)] == [b"queue", b"job"]
-        found: Any = member.result(10)
-        assert [*found] == [b"scores", b"a", 1.5]
+        found: list[Any] = [element.result(10), member.result(10)]
+        assert [list(each) for each in found] == [[b"queue", b"job"], [b"scores", b"a", 1.5]]
 
 
 def test_messages(client: redis.Redis) -> None:

@@ -120,6 +120,7 @@ def test_what_is_in_vain_for_one_of_a_team_is_not_tried_by_the_others(peers: Pee
         write(peers)
         assert calls == [a.client, b.client, c.client]
         calls.clear()
+        peers.state.keyspace.databases[0].delete(b"k")
 
 
 def test_many_are_served_in_the_order_in_which_they_came(peers: Peers) -> None:

@@ -8,6 +8,8 @@ from respcache.clock import Clock
 from respcache.features.blocking import Disconnect, Pause, Waiter, Waiting
 from respcache.store.events import (
     READ,
+    RENAME_TO,
+    SET,
     XGROUP_CREATE,
     XGROUP_CREATECONSUMER,
     XGROUP_DELCONSUMER,
@@ -62,6 +64,7 @@ def test_a_change_of_a_key_that_is_waited_for_is_noted(keyspace: Keyspace) -> No
     for key in (b"c", b"b", b"a", b"b"):
         db.set(key, b"x")
     keyspace.databases[1].set(b"a", b"x")
+    assert waiting.ready == {(0, b"b"): True, (0, b"a"): True}
     assert [*waiting.ready] == [(0, b"b"), (0, b"a")]
     assert [*waiting.at((0, b"b"))] == [first, second]
     waiting.remove(second)
@@ -117,3 +120,15 @@ def test_a_key_that_expires_has_changed(keyspace: Keyspace) -> None:
     waiting.ready.clear()
     assert db.get(b"a") is None
     assert [*waiting.ready] == [(0, b"a")]
+
+
+def test_what_is_made_anew_is_told_from_what_is_overwritten(keyspace: Keyspace) -> None:
+    waiting, db = Waiting(keyspace), keyspace.databases[0]
+    db.set(b"a", b"x")
+    waiting.add(waiter(b"a"))
+    db.set(b"a", b"y")
+    assert waiting.ready == {(0, b"a"): False}
+    db.put(b"a", b"z", None, RENAME_TO)
+    assert waiting.ready == {(0, b"a"): True}
+    db.touch(b"a", SET)
+    assert waiting.ready == {(0, b"a"): True}
