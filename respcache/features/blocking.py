@@ -7,6 +7,7 @@ one that somebody waits for, `respcache.serve` tries the waiting commands again,
 from __future__ import annotations
 
 from asyncio import TimerHandle
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
@@ -14,6 +15,8 @@ from typing import Protocol
 from respcache.store.database import Database
 from respcache.store.events import ARRIVALS, XGROUP_DESTROY, Event
 from respcache.store.keyspace import Keyspace
+from respcache.store.slot import hash_slot
+from respcache.store.types import type_name
 
 FEW = 16
 """How many who wait for a key are looked at before all of them are: most often the first one takes what is there."""
@@ -84,12 +87,13 @@ class Waiter:
 class Waiting:
     """All waiters. It listens to changes from the first one until `rest` finds that nobody waits any more."""
 
-    __slots__ = ("_keys", "_keyspace", "_listens", "_sought", "count", "ready")
+    __slots__ = ("_keys", "_keyspace", "_kinds", "_listens", "_sought", "count", "ready")
 
     def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
         self._keys: dict[tuple[int, bytes], dict[Waiter, None]] = {}  # first come first
         self._sought: dict[tuple[int, bytes], int] = {}  # how many of them want to know when it is gone
+        self._kinds: Counter[bytes] = Counter()  # of all waiters, by the type that they wait for
         self._listens = False
         self.count = 0
         """Number of waiters, those without keys (WAIT) included."""
@@ -118,6 +122,7 @@ class Waiting:
                 self._sought[where] = self._sought.get(where, 0) + 1
         waiter.client.waiter = waiter
         self.count += 1
+        self._kinds[waiter.kind] += 1
 
     def remove(self, waiter: Waiter) -> None:
         """A client waits no longer, for whatever reason."""
@@ -125,6 +130,7 @@ class Waiting:
             return
         waiter.client.waiter = None
         self.count -= 1
+        self._kinds[waiter.kind] -= 1
         if waiter.timer is not None:
             waiter.timer.cancel()
         for where in waiter.keys:
@@ -164,10 +170,15 @@ class Waiting:
     # What the databases tell
 
     def changed(self, db: Database, key: bytes, event: Event, fresh: bool) -> None:
-        """A key was changed. What consumer groups note of themselves brings nothing new to anybody."""
+        """A key was changed. What consumer groups note of themselves brings nothing new to anybody.
+
+        A key that is made counts if somebody waits for its type, be it for another key: so does Redis. What has the
+        type that is waited for only when the transaction is over has not been made, but overwritten.
+        """
         where = (db.index, key)
         if where in self._keys:
-            arrived = fresh or event in ARRIVALS
+            value = db.shards[hash_slot(key)].get(key)
+            arrived = (fresh or event in ARRIVALS) and self._kinds[type_name(value)] > 0
             if arrived or not event.is_quiet or event is XGROUP_DESTROY:
                 self.ready[where] = arrived or self.ready.get(where, False)
 

@@ -294,6 +294,19 @@ def test_what_is_overwritten_serves_nobody(c: Wire, connect: Connect) -> None:
     assert waiting.read() == [b"k", b"a", c.as_double("1")]
 
 
+def test_what_another_type_is_overwritten_by_in_a_transaction(c: Wire, connect: Connect) -> None:
+    """It serves nobody, unless somebody waits for the type that was made, be it for another key."""
+    overwriting = [("MULTI",), ("RPUSH", "k", "x"), ("ZUNIONSTORE", "k", 1, "z"), ("EXEC",)]
+    c("ZADD", "z", "1", "a")
+    waiting = block(connect(), "BZPOPMIN", "k", 0)
+    c.pipeline(overwriting)
+    assert waiting.quiet()
+    c("DEL", "k")
+    block(connect(), "BLPOP", "other", 0)
+    c.pipeline(overwriting)
+    assert waiting.read() == [b"k", b"a", c.as_double("1")]
+
+
 def test_a_destination_of_another_type(c: Wire, connect: Connect) -> None:
     waiting = block(connect(), "BLMOVE", "l", "d", "LEFT", "LEFT", 0)
     other = block(connect(), "BLPOP", "l", 0)

@@ -46,7 +46,7 @@ class Guest:
 
 
 def waiter(*keys: bytes, gone: bool = False) -> Waiter:
-    return Waiter(Guest(), b"list", [(0, key) for key in keys], 0, lambda: None, b"", gone)
+    return Waiter(Guest(), b"string", [(0, key) for key in keys], 0, lambda: None, b"", gone)
 
 
 @pytest.fixture
