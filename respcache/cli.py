@@ -1,4 +1,7 @@
-"""The command line: `respcache [conf-file | -] [--port 6379 --bind 127.0.0.1 ...]`, in redis-server's style."""
+"""The command line: `respcache [conf-file | -] [--port 6379 --bind 127.0.0.1 ...]`, in redis-server's style.
+
+`respcache check` and `respcache dump` are those of `respcache.tools`.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ RESERVED_FILES = 32
 
 HELP = """\
 Usage: respcache [conf-file | -] [--directive value ...] [-]
+       respcache check FILE
+       respcache dump FILE --json|--resp
 
 Starts a Redis-compatible server. Every directive of redis.conf may follow as --directive value;
 `-` reads more of them from standard input.
@@ -52,13 +57,24 @@ Other options:
   -v, --version           print the versions
   --check-system          say whether this machine is fit for a server
 
+RDB files:
+  check FILE              say whether a file is sound, and what is in it
+  dump FILE --json        print what is in it, a line for each key
+  dump FILE --resp        print the commands that make it, for redis-cli --pipe
+A configuration file of such a name is ./check or ./dump.
+
 From Python: `async with respcache.Server(port=0) as server:` or `server = respcache.start(port=0)`."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0 after a clean shutdown, 1 with one clear message after an error."""
     try:
-        arguments = parse_args(sys.argv[1:] if argv is None else argv)
+        words = sys.argv[1:] if argv is None else argv
+        if words and words[0] in ("check", "dump"):
+            from respcache.tools import main as run_tool
+
+            sys.exit(run_tool(words))
+        arguments = parse_args(words)
         if arguments.action == "help":
             print(HELP)
         elif arguments.action == "version":

@@ -49,6 +49,7 @@ LAYERS = [
     ["thread"],
     ["client"],
     ["respcache"],
+    ["tools"],
     ["cli"],
     ["__main__"],
 ]
