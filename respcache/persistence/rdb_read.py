@@ -88,7 +88,6 @@ class Handler:
         self, db: int, key: bytes, value: Value, deadline: int | None, idle: int | None, freq: int | None
     ) -> None:
         """A key and its value; deadline in milliseconds since the epoch, idle time in seconds."""
-        raise NotImplementedError
 
     def empty(self, db: int, key: bytes) -> None:
         """A key whose value has no elements was left out."""

@@ -13,6 +13,7 @@ A list changes its class in place.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -67,7 +68,7 @@ def _limits(limit: int) -> tuple[int, int]:
     return (_LEVELS[max(limit, -5)], 1 << 62) if limit < 0 else (_SAFE, limit or 1)
 
 
-class _List:
+class _List(ABC):
     """What both encodings share. There is always an element: the list that loses its last one is deleted.
 
     Methods that push do not look at the limits of an encoding, nor do those that take away, but for `trim`. As in
@@ -102,13 +103,13 @@ class _List:
 
     # Encoding
 
+    @abstractmethod
     def shrink(self, elements: Sequence[bytes], limit: int) -> None:
         """These elements were taken away."""
-        raise NotImplementedError
 
+    @abstractmethod
     def measure(self, limit: int) -> None:
         """Many elements were taken away."""
-        raise NotImplementedError
 
     # Both ends
 
