@@ -59,7 +59,7 @@ class EmptyRdbError(RdbError):
 
 
 class Handler:
-    """Takes what is in a file. All but `entry` may be left out; what they raise ends the reading."""
+    """Takes what is in a file. What is not overridden ignores it; what they raise ends the reading."""
 
     version = 0
     """Of the file."""
