@@ -60,8 +60,11 @@ COLLECTIONS: Table = [
     command("HDEL", KEYS, ITEMS),
     command("SORT", KEYS, "ALPHA", "STORE", KEYS),
     command("XADD", KEYS, "0-*", "f", ITEMS),
-    command("XDEL", KEYS, "0-1"),
 ]
+
+DELETED: Table = [command("XDEL", KEYS, "0-1")]
+"""Not beside blocked readers: of an entry that is added and deleted by one transaction Redis 7.0 tells them in an empty
+reply, 7.2 does not."""
 
 BLOCKED: Table = [
     command("BLPOP", KEYS, "0"),
@@ -84,7 +87,7 @@ GROUPS: Table = [
 ]
 
 
-@given(turns(TRANSACTIONS, DATA, COLLECTIONS, length=60))
+@given(turns(TRANSACTIONS, DATA, COLLECTIONS, DELETED, length=60))
 @differential(examples=170)
 @pytest.mark.needs("rpush", "sadd", "zadd", "hset", "xadd", "sort")
 def test_transactions(pair: Pair, sequence: list[Turn]) -> None:
@@ -98,7 +101,7 @@ def test_blocking(pair: Pair, sequence: list[Turn]) -> None:
     run_turns(pair, sequence)
 
 
-@given(turns(TRANSACTIONS, DATA, COLLECTIONS, length=100))
+@given(turns(TRANSACTIONS, DATA, COLLECTIONS, DELETED, length=100))
 @differential(examples=5000)
 @pytest.mark.long
 @pytest.mark.needs("rpush", "sadd", "zadd", "hset", "xadd", "sort")
