@@ -10,6 +10,7 @@ import asyncio
 import gc
 
 from respcache.clock import monotonic
+from respcache.limiting import evict_clients
 from respcache.serve import serve
 from respcache.state import ServerState
 
@@ -54,6 +55,9 @@ class Cron:
         hz = self.server.config.hz
         self._tick = self.server.loop.call_later(1 / hz, self._run)
         self._ticks += 1
+        self.server.memory.tick()
+        if self.server.config.maxmemory_clients:
+            evict_clients(self.server)
         if self._expiry is None:
             self._expire()
         if self._freeing is None:
@@ -71,7 +75,7 @@ class Cron:
         """What is done once a second."""
         server, now = self.server, monotonic()
         if server.waiting.rest():
-            server.modes.serve(False)
+            server.modes.switch("serve", False)
         stats, timeout = server.stats, server.config.timeout
         received, sent = stats.net_input, stats.net_output
         for client in list(server.clients.values()):

@@ -1,19 +1,24 @@
 """Dispatch: compiles the registry and the features that are on into the tables of `respcache.table`.
 
-A layer wraps the handlers it applies to. Layers that are on are applied in the order in which they are listed in
-`Dispatcher.layers`, the last one outermost. A wrapper that acts before its handler, or in its place, checks the
-arity first, because a wrong number of arguments is otherwise found by the call of the handler itself.
+A layer wraps the handlers it applies to. Those that are on are applied in the order of `LAYERS`, the last one
+outermost, and around them the `GATES`. A gate decides whether a command may run at all, so it stands before a command
+that is only queued as well; what EXEC then runs it lets through (`server.nested`). A wrapper that acts before its
+handler, or in its place, checks the arity first, because a wrong number of arguments is otherwise found by the call of
+the handler itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from respcache.config import ConfigError, Rename, encode
 from respcache.features.blocking import Disconnect, Pause
 from respcache.features.pubsub import restrict
 from respcache.features.stats import CommandStats, Stats
+from respcache.gates import loading, misconf
+from respcache.limiting import limiting
 from respcache.monitoring import as_replica, monitoring
+from respcache.propagating import propagating
 from respcache.protocol.errors import NOAUTH, NOT_IN_MULTI, wrong_arity
 from respcache.protocol.reply import QUEUED
 from respcache.registry import BRIEF, MAY_REPLICATE, NO_AUTH, NO_MULTI, WRITE, Command, Handler, Registry
@@ -25,17 +30,71 @@ Layer = Callable[[Command, Handler], Handler]
 """Wraps a handler, or returns it as it is if the layer does not apply to the command."""
 
 
+def _check_arity(command: Command, arguments: int) -> None:
+    if not command.accepts(arguments + (1 if command.parent is None else 2)):
+        raise wrong_arity(command.name)
+
+
+def pausing(all_commands: bool) -> Layer:
+    """The layer that makes commands wait during CLIENT PAUSE: all of them, or those that may write."""
+
+    def layer(command: Command, handler: Handler) -> Handler:
+        is_exec = command.name == "exec"
+        if not all_commands and not is_exec and not command.flags & (WRITE | MAY_REPLICATE):
+            return handler
+
+        def wait(client: Client, *arguments: bytes) -> bytes:
+            _check_arity(command, len(arguments))
+            transaction = client.transaction
+            reads = is_exec and not all_commands and (transaction is None or not transaction.writes)
+            if reads or client.server.nested:
+                return handler(client, *arguments)
+            client.paused = True
+            client.server.pause.wait(client.id, client.connection.release)
+            raise Pause(retry=True)
+
+        return wait
+
+    return layer
+
+
+LAYERS: dict[str, Layer] = {
+    "propagate": propagating,
+    "serve": serving,
+    "monitor": monitoring,
+}
+"""What may be wrapped around commands, innermost first."""
+
+GATES: dict[str, Layer] = {
+    "pause": pausing(all_commands=False),
+    "pause-all": pausing(all_commands=True),
+    "loading": loading,
+    "misconf": misconf,
+    "memory": limiting,
+}
+"""What decides whether commands may run, innermost first."""
+
+
 class Dispatcher:
     """All modes of a server, and the layers that are on."""
 
-    def __init__(self, registry: Registry, stats: Stats, renames: Iterable[Rename] = ()) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        stats: Stats,
+        renames: Iterable[Rename] = (),
+        layers: Mapping[str, Layer] = LAYERS,
+        gates: Mapping[str, Layer] = GATES,
+    ) -> None:
         self.commands = renamed(registry, renames)
         """By the names they have here, in lower case."""
         self.stats = stats
         self.exact_timing = False
         """Every call is timed by itself: the slow log or the latency monitor asks for less than runs can tell."""
-        self.layers: dict[str, Layer] = {}
-        """The layers that are on, innermost first."""
+        self.layers = layers
+        self.gates = gates
+        self.on: set[str] = set()
+        """Names of the layers and gates that are on."""
         self.normal = Mode("normal")
         self.queueing = Mode("queueing")
         self._others: dict[str, Mode] = {}  # by name; made when they are first asked for
@@ -75,25 +134,16 @@ class Dispatcher:
 
     def pause(self, all_commands: bool | None) -> None:
         """Makes all commands wait, or only those that may write, or none."""
-        self.switch("pause", None if all_commands is None else pausing(all_commands))
-
-    def monitor(self, on: bool) -> None:
-        """Tells the monitors what is run, or no longer."""
-        if on != ("monitor" in self.layers):
-            self.switch("monitor", monitoring if on else None)
-
-    def serve(self, on: bool) -> None:
-        """Looks after clients that wait for keys, or no longer."""
-        if on != ("serve" in self.layers):
-            self.switch("serve", serving if on else None)
-
-    def switch(self, name: str, layer: Layer | None) -> None:
-        """Turns a layer on, or off with None, for all clients at once."""
-        if layer is None:
-            self.layers.pop(name, None)
-        else:
-            self.layers[name] = layer
+        self.on -= {"pause", "pause-all"}
+        if all_commands is not None:
+            self.on.add("pause-all" if all_commands else "pause")
         self.compile()
+
+    def switch(self, name: str, on: bool) -> None:
+        """Turns a layer or a gate on or off, for all clients at once."""
+        if on != (name in self.on):
+            self.on ^= {name}
+            self.compile()
 
     def compile(self) -> None:
         """Compiles all tables again, in place: a client's table stays the same object."""
@@ -101,7 +151,7 @@ class Dispatcher:
             self._compile(mode)
 
     def _compile(self, mode: Mode) -> None:
-        monitored = "monitor" in self.layers
+        monitored = "monitor" in self.on
         if monitored:
             mode.table.clear()  # all requests take the way on which the spelling of the name is known
         for name, command in self.commands.items():
@@ -121,13 +171,10 @@ class Dispatcher:
         base = mode.name.removeprefix("muted ")
         queued = base == "queueing" and command.name not in AT_ONCE
         if mode is self.normal:
-            run = command.handler
-            for layer in self.layers.values():
-                run = layer(command, run)
+            run = self._wrapped(command, command.handler, self.layers)
+            run = self._wrapped(command, run, self.gates)
         elif queued:
-            run = queueing(normal[name])
-            if "pause" in self.layers:
-                run = self.layers["pause"](command, run)
+            run = self._wrapped(command, queueing(normal[name]), self.gates)
         else:
             run = normal[name].run
         if base in self._base:
@@ -146,6 +193,12 @@ class Dispatcher:
         entry.queues = queued
         return entry
 
+    def _wrapped(self, command: Command, handler: Handler, layers: Mapping[str, Layer]) -> Handler:
+        for name, layer in layers.items():
+            if name in self.on:
+                handler = layer(command, handler)
+        return handler
+
 
 def renamed(registry: Registry, renames: Iterable[Rename]) -> dict[bytes, Command]:
     """All commands by name, after some were given another one or none. Raises ConfigError."""
@@ -160,11 +213,6 @@ def renamed(registry: Registry, renames: Iterable[Rename]) -> dict[bytes, Comman
         if new:
             commands[new] = command
     return commands
-
-
-def _check_arity(command: Command, arguments: int) -> None:
-    if not command.accepts(arguments + (1 if command.parent is None else 2)):
-        raise wrong_arity(command.name)
 
 
 def require_auth(command: Command, handler: Handler) -> Handler:
@@ -217,26 +265,3 @@ def silence(_command: Command, handler: Handler) -> Handler:
         return b"" if client.swallow() else reply
 
     return run
-
-
-def pausing(all_commands: bool) -> Layer:
-    """The layer that makes commands wait during CLIENT PAUSE: all of them, or those that may write."""
-
-    def layer(command: Command, handler: Handler) -> Handler:
-        is_exec = command.name == "exec"
-        if not all_commands and not is_exec and not command.flags & (WRITE | MAY_REPLICATE):
-            return handler
-
-        def wait(client: Client, *arguments: bytes) -> bytes:
-            _check_arity(command, len(arguments))
-            transaction = client.transaction
-            reads = is_exec and not all_commands and (transaction is None or not transaction.writes)
-            if reads or client.server.nested:
-                return handler(client, *arguments)
-            client.paused = True
-            client.server.pause.wait(client.id, client.connection.release)
-            raise Pause(retry=True)
-
-        return wait
-
-    return layer

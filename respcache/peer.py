@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from respcache.clock import monotonic
@@ -48,8 +49,18 @@ class Peer(asyncio.Protocol):
         """Takes the socket into use."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=0)  # tells at once of a peer slower than we are
-        self.write = self._transport.write
+        self.pass_gate(self.server.gated)
         self.output_limit = self.server.config.output_limit("normal")
+
+    def pass_gate(self, on: bool) -> None:
+        """Writes through the server's gate from now on, or directly."""
+        if self._transport is not None and not self.closing:
+            self.write = partial(self.server.gate.write, self._deliver) if on else self._transport.write
+
+    def _deliver(self, data: bytes) -> None:
+        """Writes what the gate let through, unless the peer has gone meanwhile."""
+        if self._transport is not None:
+            self._transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Drops all output from now on."""
@@ -143,7 +154,7 @@ class Peer(asyncio.Protocol):
             self._transport.abort()
             self._transport = None
         elif self.out is None:
-            self._transport.close()
+            self.server.gate.after(self._transport.close)
 
     def refusal(self, error: ProtocolError) -> bytes:
         """Counts a protocol error. Returns the last reply of the connection."""

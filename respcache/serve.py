@@ -6,6 +6,7 @@ from collections.abc import Hashable
 
 from respcache.execute import error_reply
 from respcache.features.blocking import Waiter
+from respcache.propagating import attempt
 from respcache.registry import WRITE, Command, Handler
 from respcache.state import Client, ServerState
 from respcache.store.types import type_name
@@ -61,7 +62,7 @@ def _try(server: ServerState, waiter: Waiter) -> bool:
     client = waiter.client
     assert isinstance(client, Client)
     try:
-        reply = waiter.attempt()
+        reply = attempt(server, waiter)
     except Exception as error:
         assert client.last is not None
         _, reply = error_reply(client, client.last, abs(client.last.command.arity), error)

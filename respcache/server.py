@@ -22,16 +22,22 @@ from respcache.connection import Connection
 from respcache.cron import Cron
 from respcache.directives import DIRECTIVES
 from respcache.dispatch import Dispatcher
+from respcache.features import eviction
 from respcache.features.notify import Notifier
+from respcache.limiting import memory_of
 from respcache.log import logger as log
 from respcache.protocol.errors import MAX_CLIENTS
 from respcache.protocol.request import Limits
 from respcache.registry import REGISTRY
+from respcache.saving import Saving
 from respcache.state import Client, ServerState
 from respcache.version import __version__
 
 __all__ = ["Server"]
 
+
+DURABLE = frozenset(("save", "appendonly", "dir", "dbfilename"))
+"""Directives of which one at least is given to an embedded server whose data is to outlive it."""
 
 EXACT_BELOW = 0.01
 """Seconds: a slow log or latency threshold below this makes every call timed by itself."""
@@ -72,14 +78,21 @@ class Server:
     ) -> None:
         if config is None:
             config = Config(DIRECTIVES)
-            config.load({"port": port, "bind": "127.0.0.1", **directives})
+            kept = {} if DURABLE & directives.keys() else {"save": ""}
+            config.load({"port": port, "bind": "127.0.0.1", **kept, **directives})
         unsupported.refuse(config)
         self.config = config
         self.state = state = ServerState(config, clock or Clock(), secrets.token_hex(20))
         state.modes = self._dispatcher = Dispatcher(REGISTRY, state.stats, config.renames)
         self._notifier = Notifier(state.keyspace, state.pubsub)
+        state.saving = Saving(state)
         state.admit = self._admit
         state.shutdown = self._shutdown_soon
+        state.use_gate = self._use_gate
+        state.memory.own_process = own_process
+        state.memory.switch = partial(self._dispatcher.switch, "memory")
+        state.memory.report = state.event
+        state.memory.buffers = lambda: sum(map(memory_of, state.clients.values()))
         self._own_process = own_process
         self._limits = Limits()
         self._connections: set[Connection] = set()
@@ -119,6 +132,7 @@ class Server:
         if self._stopped is not None and not self._stopped.is_set():
             raise RuntimeError("the server runs already")
         self.state.loop = asyncio.get_running_loop()
+        self.state.memory.later = self.state.loop.call_later
         log.info("respcache %s is starting, pid=%d", __version__, os.getpid())
         for name in unsupported.WARNED:
             self._warn(name)
@@ -161,6 +175,7 @@ class Server:
     async def _close(self) -> None:
         self._close_listeners()
         self._cron.stop()
+        self.state.memory.stop()
         for connection in list(self._connections):
             connection.close()
         self.state.unpause()
@@ -371,6 +386,11 @@ class Server:
             self.state.stats.net_input += client.net_input
             self.state.stats.net_output += client.net_output
 
+    def _use_gate(self, on: bool) -> None:
+        self.state.gated = on
+        for connection in self._connections:
+            connection.pass_gate(on)
+
     # Configuration
 
     def _follow_config(self) -> None:
@@ -381,6 +401,7 @@ class Server:
             ("proto-max-bulk-len", "client-query-buffer-limit"): self._set_limits,
             ("client-output-buffer-limit",): self._set_output_limits,
             ("notify-keyspace-events",): self._set_notifications,
+            eviction.DIRECTIVES: self.state.memory.follow,
             ("port",): lambda: self._rebind(self.config.port),
             ("bind",): lambda: self._rebind(self.config.port or self.state.port),
         }

@@ -5,18 +5,23 @@ from __future__ import annotations
 import secrets
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol
 
 from respcache.clock import Clock, monotonic
 from respcache.config import Config
+from respcache.durable import Appending, Loading, Saving
 from respcache.features.blocking import Pause, Waiter, Waiting
+from respcache.features.eviction import MemoryLimit
+from respcache.features.gate import Gate
 from respcache.features.latency import LatencyMonitor
 from respcache.features.monitor import Monitors
 from respcache.features.pause import ClientPause
+from respcache.features.propagate import Propagator
 from respcache.features.pubsub import PubSub, Subscriber
 from respcache.features.slowlog import SlowLog
 from respcache.features.stats import Stats
 from respcache.features.watch import Watch, Watches
+from respcache.link import Link
+from respcache.persistence.snapshot import Snapshot
 from respcache.protocol.reply import CRLF, HEADERS, RESP2, Resp, bulk
 from respcache.registry import Flag
 from respcache.store.database import Database
@@ -34,51 +39,6 @@ memory before the output limit is looked at."""
 
 
 _LOOPBACK = (b"127.", b"[::1]:", b"[::ffff:127.")
-
-
-class Link(Protocol):
-    """What a handler may ask of a client's connection."""
-
-    @property
-    def fd(self) -> int:
-        """The file descriptor, -1 once closed."""
-
-    @property
-    def input_pending(self) -> int:
-        """Bytes received and not yet part of an executed request."""
-
-    @property
-    def output_pending(self) -> int:
-        """Bytes of replies that the peer has not taken yet."""
-
-    @property
-    def congested(self) -> bool:
-        """Whether the peer is slower than the server."""
-
-    @property
-    def closing(self) -> bool:
-        """Whether the connection is being closed: nothing more is to be sent."""
-
-    output_limit: tuple[int, int, int]
-    """Of client-output-buffer-limit, see `Peer.check_output`."""
-
-    def check_output(self, now: float) -> None:
-        """Closes the connection if it is over its output limit; `now` is monotonic, in seconds."""
-
-    def send(self, data: bytes) -> None:
-        """Sends an encoded reply or message behind what was already replied."""
-
-    def close(self, flush: bool = True) -> None:
-        """Closes the connection; without `flush` what is still to be sent is dropped."""
-
-    def release(self, reply: bytes | None = None) -> None:
-        """Ends a pause: with this reply, or by running the paused request again."""
-
-    def relieve(self) -> None:
-        """Sends the replies gathered so far, so that the output limit is looked at."""
-
-    def distrust(self) -> None:
-        """From now on the limits of clients that have not authenticated hold for the input."""
 
 
 class Client:
@@ -209,7 +169,7 @@ class Client:
         """Has the client be told what others do, or no longer."""
         self.monitors = on
         self.server.monitors.switch(self, on)
-        self.server.modes.monitor(bool(self.server.monitors.clients))
+        self.server.modes.switch("monitor", bool(self.server.monitors.clients))
 
     def mute(self, on: bool, once: bool = False) -> None:
         """Stops replies (that of the next request only if `once`), or lets them through again.
@@ -300,39 +260,54 @@ class ServerState:
     __slots__ = (
         "active_expire",
         "admit",
+        "appending",
         "clients",
         "clock",
         "config",
         "config_path",
+        "gate",
+        "gated",
         "keyspace",
         "last_client_id",
         "latency",
+        "loading",
         "loop",
         "max_pending_input",
+        "memory",
+        "misconf",
         "modes",
         "monitors",
         "nested",
         "pause",
         "port",
+        "propagator",
         "pubsub",
         "replication_id",
         "run_id",
+        "saving",
         "shutdown",
         "slow_after",
         "slowlog",
+        "snapshot",
         "started",
         "stats",
         "unix_started",
+        "use_gate",
         "waiting",
         "watches",
     )
 
     admit: Callable[[Client], bytes]
     """Lets a new client in, or returns the error that it gets before it is closed."""
+    appending: Appending
     loop: AbstractEventLoop
     modes: Modes
+    saving: Saving
     shutdown: Callable[[], None]
     """Stops the server soon; connections are closed and the process or the embedding context goes on."""
+
+    use_gate: Callable[[bool], None]
+    """Has all connections write through the gate, or directly."""
 
     def __init__(self, config: Config, clock: Clock, run_id: str) -> None:
         self.config = config
@@ -341,6 +316,7 @@ class ServerState:
         self.replication_id = secrets.token_hex(20)  # of the data set's history, `master_replid`
         self.config_path = ""  # absolute path of the configuration file, or empty
         self.keyspace = Keyspace(config.databases, clock)
+        self.memory = MemoryLimit(self.keyspace, config)
         self.stats = Stats()
         self.slowlog = SlowLog(config.slowlog_max_len)
         self.latency = LatencyMonitor()
@@ -349,6 +325,12 @@ class ServerState:
         self.monitors = Monitors(lambda deliver: self.loop.call_soon(deliver))
         self.watches = Watches(self.keyspace)
         self.waiting = Waiting(self.keyspace)
+        self.propagator = Propagator(self.keyspace)
+        self.gate = Gate()
+        self.gated = False  # replies go through the gate
+        self.snapshot: Snapshot | None = None  # the one that is being written
+        self.loading: Loading | None = None  # while data is being loaded
+        self.misconf: dict[str, bytes] = {}  # why writes are refused: errors by reason, see `respcache.gates`
         self.nested = False  # the commands of a transaction or a script are being run
         self.clients: dict[int, Client] = {}  # by id, oldest first
         self.last_client_id = 0
@@ -384,7 +366,7 @@ class ServerState:
     def wait(self, waiter: Waiter) -> None:
         """Takes in a client that begins to wait."""
         self.waiting.add(waiter)
-        self.modes.serve(True)
+        self.modes.switch("serve", True)
         self._time(waiter)
 
     def _time(self, waiter: Waiter) -> None:

@@ -88,11 +88,8 @@ class Modes(Protocol):
     def mute(self, mode: Mode) -> Mode:
         """The mode in which the same commands run and nothing is replied."""
 
-    def monitor(self, on: bool) -> None:
-        """Tells the monitors what is run, or no longer."""
+    def switch(self, name: str, on: bool) -> None:
+        """Turns a layer or a gate on or off, see `respcache.dispatch`."""
 
     def pause(self, all_commands: bool | None) -> None:
         """Makes all commands wait, or only those that may write, or none."""
-
-    def serve(self, on: bool) -> None:
-        """Looks after clients that wait for keys, or no longer."""

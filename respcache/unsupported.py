@@ -21,8 +21,6 @@ REFUSED: dict[str, Callable[[Config], bool]] = {
 """Directives, and whether a configuration makes use of them."""
 
 WARNED: dict[str, tuple[Callable[[Config], bool], str]] = {
-    "appendonly": (lambda config: bool(config.appendonly), "data is kept in memory only"),
-    "save": (lambda config: config.given("save") and bool(config.save), "data is kept in memory only"),
     "maxmemory": (lambda config: bool(config.maxmemory), "memory is not bounded"),
 }
 """Directives, whether a configuration makes use of them, and what happens instead."""

@@ -136,4 +136,5 @@ def flushall(c: Client, *mode: bytes) -> bytes:
     _check_mode(mode)
     for db in c.server.keyspace.databases:
         db.clear()
+    c.server.saving.emptied()
     return OK

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from respcache.commands.arguments import integer as parse_integer
 from respcache.commands.configuration import check_allowed
+from respcache.loading import LoadError, reload
 from respcache.persistence.rdb_write import Format, write_value
 from respcache.protocol.errors import MUST_BE_POSITIVE, NO_SUCH_KEY, STRING_TOO_LONG, ReplyError
 from respcache.protocol.reply import OK, array, bulk, integer, status
@@ -31,6 +32,9 @@ BAD_PROTOCOL_TYPE = ReplyError(
     b"ERR Wrong protocol type name. Please use one of the following: "
     b"string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
 )
+
+BAD_RELOAD = ReplyError(b"ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+CANNOT_RELOAD = ReplyError(b"ERR Error trying to load the RDB dump")
 
 ENDLESS = 2.0**63 / 1e6
 """Seconds whose microseconds are more than 64 bits hold."""
@@ -158,6 +162,23 @@ def _reply_buffer(_c: Client, what: bytes, value: bytes) -> bytes:
     return OK
 
 
+def _load_aof(c: Client) -> bytes:
+    c.server.appending.reload()
+    return OK
+
+
+def _reload(c: Client, *options: bytes) -> bytes:
+    asked = {option.upper() for option in options}
+    if asked - {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
+        raise BAD_RELOAD
+    try:
+        reload(c.server, b"NOSAVE" not in asked, b"NOFLUSH" not in asked, b"MERGE" in asked)
+    except LoadError as error:
+        log.warning("%s", error)
+        raise CANNOT_RELOAD from None
+    return OK
+
+
 def _accepted(_c: Client, _value: bytes) -> bytes:
     """Tunes something that only the C server has."""
     return OK
@@ -229,6 +250,10 @@ SUBCOMMANDS: dict[bytes, Subcommand] = {
     b"protocol": Subcommand(_protocol, "<type>", "Replies with a value of this type of the protocol.", 1, 1),
     b"set-active-expire": Subcommand(
         _set_active_expire, "<0|1>", "With 0, keys that are due wait until they are looked at.", 1, 1
+    ),
+    b"loadaof": Subcommand(_load_aof, "", "Puts what the append-only file holds in place of all data.", 0, 0),
+    b"reload": Subcommand(
+        _reload, "[NOSAVE] [NOFLUSH] [MERGE]", "Saves all data, deletes it and loads it again.", 0, sys.maxsize
     ),
     b"sleep": Subcommand(_sleep, "<seconds>", "Holds the whole server for so long.", 1, 1),
     b"quicklist-packed-threshold": Subcommand(_quicklist_packed_threshold, "<size>", _C_ONLY, 1, 1),

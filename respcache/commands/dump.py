@@ -15,6 +15,7 @@ from respcache.protocol.errors import SYNTAX, ReplyError
 from respcache.protocol.reply import OK, bulk
 from respcache.registry import ASKING, DENYOOM, READONLY, SYSCMD, WRITE, command
 from respcache.state import Client
+from respcache.store.access import Frequency, Recency
 from respcache.store.events import RESTORE
 
 _BUSY = ReplyError(b"BUSYKEY Target key name already exists.")
@@ -74,7 +75,7 @@ def restore_asking(c: Client, key: bytes, ttl: bytes, serialized_value: bytes, *
 
 
 def _restore(c: Client, key: bytes, ttl: bytes, payload: bytes, options: Sequence[bytes]) -> bytes:
-    replace, absolute, idle = _options(options)
+    replace, absolute, idle, frequency = _options(options)
     db = c.db
     if not replace and key in db:
         raise _BUSY
@@ -90,18 +91,20 @@ def _restore(c: Client, key: bytes, ttl: bytes, payload: bytes, options: Sequenc
     if when is not None and when <= db.clock.ms():
         db.delete(key)
         return OK
-    if idle is None:
-        db.put(key, value, when, RESTORE)
-        return OK
-    c.server.keyspace.track()
+    counted = c.server.config.maxmemory_policy.endswith("lfu")
+    if idle is not None and not counted:
+        c.server.keyspace.track()
     db.put(key, value, when, RESTORE)
-    if db.accesses is not None:
-        db.accesses.note(key, idle)
+    if idle is not None and isinstance(db.accesses, Recency):
+        db.accesses.set_idle(key, idle)
+    if frequency is not None and isinstance(db.accesses, Frequency):
+        db.accesses.set_frequency(key, frequency)
     return OK
 
 
-def _options(words: Sequence[bytes]) -> tuple[bool, bool, int | None]:
-    """Whether to replace a key, whether the time to live is a deadline, and the seconds since the key was used."""
+def _options(words: Sequence[bytes]) -> tuple[bool, bool, int | None, int | None]:
+    """Whether to replace a key, whether the time to live is a deadline, the seconds since the key was used, and how
+    often it was."""
     replace = absolute = False
     idle = frequency = None
     rest = iter(words)
@@ -121,7 +124,7 @@ def _options(words: Sequence[bytes]) -> tuple[bool, bool, int | None]:
                     raise _BAD_FREQUENCY
             case _:
                 raise SYNTAX
-    return replace, absolute, idle
+    return replace, absolute, idle, frequency
 
 
 def _next(words: Iterator[bytes]) -> bytes:

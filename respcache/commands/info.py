@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable, Iterable
 
 from respcache.clock import monotonic
-from respcache.features.process import STARTUP_MEMORY, cpu_times, peak_memory, resident_memory, system_memory
+from respcache.commands.info_memory import memory
+from respcache.commands.info_persistence import persistence
+from respcache.features.process import cpu_times
 from respcache.registry import LOADING, STALE, command
 from respcache.state import Client, ServerState
 from respcache.version import REDIS_VERSION, __version__
@@ -46,18 +48,6 @@ def info(c: Client, *sections: bytes) -> bytes:
             lines += [f"{field}:{value}" for field, value in tell(c.server).items()]
             blocks.append("".join(f"{line}\r\n" for line in lines))
     return c.resp.verbatim("\r\n".join(blocks).encode("utf-8", "surrogateescape"))
-
-
-def readable_size(size: int) -> str:
-    """A number of bytes for people, `1023B` or `1.50K`, up to `P`."""
-    if size < 1024:
-        return f"{size}B"
-    shown = float(size)
-    for unit in "KMGT":
-        shown /= 1024
-        if shown < 1024:
-            return f"{shown:.2f}{unit}"
-    return f"{shown / 1024:.2f}P"
 
 
 def _idle(names: str) -> Fields:
@@ -129,97 +119,10 @@ def _clients(server: ServerState) -> Fields:
     }
 
 
-def _memory(server: ServerState) -> Fields:
-    """Python's allocators do not say what they hand out, so memory in use is memory that is resident."""
-    used = resident_memory()
-    peak = peak_memory(used)
-    data = max(used - STARTUP_MEMORY, 0)
-    total, limit = system_memory(), server.config.maxmemory
-    return {
-        "used_memory": used,
-        "used_memory_human": readable_size(used),
-        "used_memory_rss": used,
-        "used_memory_rss_human": readable_size(used),
-        "used_memory_peak": peak,
-        "used_memory_peak_human": readable_size(peak),
-        "used_memory_peak_perc": f"{used / (peak or 1) * 100:.2f}%",
-        "used_memory_overhead": used - data,
-        "used_memory_startup": STARTUP_MEMORY,
-        "used_memory_dataset": data,
-        "used_memory_dataset_perc": f"{100 if data else 0:.2f}%",
-        "allocator_allocated": used,
-        "allocator_active": used,
-        "allocator_resident": used,
-        "allocator_muzzy": 0,
-        "total_system_memory": total,
-        "total_system_memory_human": readable_size(total),
-        **_scripts(),
-        "maxmemory": limit,
-        "maxmemory_human": readable_size(limit),
-        "maxmemory_policy": server.config.maxmemory_policy,
-        "allocator_frag_ratio": "1.00",
-        "allocator_frag_bytes": 0,
-        "allocator_rss_ratio": "1.00",
-        "allocator_rss_bytes": 0,
-        "rss_overhead_ratio": "1.00",
-        "rss_overhead_bytes": 0,
-        "mem_fragmentation_ratio": "1.00",
-        "mem_fragmentation_bytes": 0,
-        **_idle("mem_not_counted_for_evict mem_replication_backlog mem_total_replication_buffers"),
-        "mem_clients_slaves": 0,
-        "mem_clients_normal": sum(
-            client.connection.input_pending + client.connection.output_pending
-            for client in server.clients.values()
-        ),
-        "mem_cluster_links": 0,
-        "mem_aof_buffer": 0,
-        "mem_allocator": os.environ.get("PYTHONMALLOC") or "pymalloc",
-        **_idle("mem_overhead_db_hashtable_rehashing active_defrag_running"),
-        **_idle("lazyfree_pending_objects lazyfreed_objects"),
-    }
-
-
-def _scripts() -> Fields:
-    """What scripts and functions take of the memory."""
-    return {
-        "used_memory_lua": 0,
-        "used_memory_vm_eval": 0,
-        "used_memory_lua_human": "0B",
-        **_idle("used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries"),
-        "used_memory_vm_functions": 0,
-        "used_memory_vm_total": 0,
-        "used_memory_vm_total_human": "0B",
-        "used_memory_functions": 0,
-        "used_memory_scripts": 0,
-        "used_memory_scripts_human": "0B",
-    }
-
-
-def _persistence(server: ServerState) -> Fields:
-    return {
-        **_idle("loading async_loading current_cow_peak current_cow_size current_cow_size_age"),
-        "current_fork_perc": "0.00",
-        **_idle("current_save_keys_processed current_save_keys_total"),
-        "rdb_changes_since_last_save": server.keyspace.dirty,
-        "rdb_bgsave_in_progress": 0,
-        "rdb_last_save_time": server.unix_started,
-        "rdb_last_bgsave_status": "ok",
-        "rdb_last_bgsave_time_sec": -1,
-        "rdb_current_bgsave_time_sec": -1,
-        **_idle("rdb_saves rdb_last_cow_size rdb_last_load_keys_expired rdb_last_load_keys_loaded"),
-        **_idle("aof_enabled aof_rewrite_in_progress aof_rewrite_scheduled"),
-        "aof_last_rewrite_time_sec": -1,
-        "aof_current_rewrite_time_sec": -1,
-        "aof_last_bgrewrite_status": "ok",
-        **_idle("aof_rewrites aof_rewrites_consecutive_failures"),
-        "aof_last_write_status": "ok",
-        **_idle("aof_last_cow_size module_fork_in_progress module_fork_last_cow_size"),
-    }
-
-
 def _stats(server: ServerState) -> Fields:
     stats, keyspace = server.stats, server.keyspace
     clients = server.clients.values()
+    exceeded, exceeding = server.memory.exceeded
     return {
         "total_connections_received": stats.connections,
         "total_commands_processed": stats.processed,
@@ -237,9 +140,11 @@ def _stats(server: ServerState) -> Fields:
         "expired_keys": keyspace.expired_keys,
         "expired_stale_perc": "0.00",
         **_idle("expired_time_cap_reached_count expire_cycle_cpu_milliseconds"),
-        "evicted_keys": 0,
+        "evicted_keys": keyspace.evicted_keys,
         "evicted_clients": stats.evicted_clients,
-        **_idle("evicted_scripts total_eviction_exceeded_time current_eviction_exceeded_time"),
+        "evicted_scripts": 0,
+        "total_eviction_exceeded_time": exceeded,
+        "current_eviction_exceeded_time": exceeding,
         "keyspace_hits": keyspace.hits,
         "keyspace_misses": keyspace.misses,
         "pubsub_channels": len(server.pubsub.channels),
@@ -340,8 +245,8 @@ def _keyspace(server: ServerState) -> Fields:
 SECTIONS: dict[str, Callable[[ServerState], Fields]] = {
     "server": _server,
     "clients": _clients,
-    "memory": _memory,
-    "persistence": _persistence,
+    "memory": memory,
+    "persistence": persistence,
     "stats": _stats,
     "replication": _replication,
     "cpu": _cpu,

@@ -1,4 +1,4 @@
-"""MEMORY: what keys and the server take. See `features/process.py` for what the figures mean."""
+"""MEMORY: what keys and the server take. See `info_memory.py` for what the figures mean."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 
 from respcache.commands.arguments import integer as parse_integer
 from respcache.commands.help import help_reply
-from respcache.commands.info import readable_size
-from respcache.features.process import STARTUP_MEMORY, peak_memory, release_memory, resident_memory
+from respcache.commands.info_memory import Figures, readable_size
+from respcache.features.process import release_memory, resident_memory
 from respcache.keyspec import key
 from respcache.protocol.errors import SYNTAX
 from respcache.protocol.reply import OK, integer, text
@@ -53,34 +53,32 @@ def memory_usage(c: Client, key: bytes, *options: bytes) -> bytes:
 @command(group="server", container=MEMORY, tips=_TELLS)
 def memory_stats(c: Client) -> bytes:
     """What the server takes, by purpose. O(1). Since 4.0.0."""
-    used = resident_memory()
-    peak = peak_memory(used)
-    overhead = min(STARTUP_MEMORY, used)
+    server = c.server
+    figures = Figures.of(server)
+    used, peak, overhead = figures.used, figures.peak, figures.overhead
     fields: dict[str, int | float | dict[str, int]] = {
         "peak.allocated": peak,
         "total.allocated": used,
-        "startup.allocated": STARTUP_MEMORY,
+        "startup.allocated": figures.startup,
         "replication.backlog": 0,
         "clients.slaves": 0,
-        "clients.normal": sum(
-            client.connection.input_pending + client.connection.output_pending
-            for client in c.server.clients.values()
-        ),
+        "clients.normal": figures.clients,
         "cluster.links": 0,
-        "aof.buffer": 0,
+        "aof.buffer": server.memory.uncounted(),
         "lua.caches": 0,
         "functions.caches": 0,
     }
-    for db in c.server.keyspace.databases:
+    for db in server.keyspace.databases:
         if db.size:
             tables = {
                 "overhead.hashtable.main": db.size * ENTRY,
                 "overhead.hashtable.expires": db.deadlines.count * ENTRY,
             }
             fields[f"db.{db.index}"] = tables
-            overhead += sum(tables.values())
-    data, grown = max(used - overhead, 0), max(used - STARTUP_MEMORY, 0)
-    keys = sum(db.size for db in c.server.keyspace.databases)
+            if not server.memory.limit:  # else they are part of it
+                overhead += sum(tables.values())
+    data, grown = max(used - overhead, 0), max(used - figures.startup, 0)
+    keys = sum(db.size for db in server.keyspace.databases)
     fields |= {
         "overhead.db.hashtable.lut": 0,
         "overhead.db.hashtable.rehashing": 0,
@@ -89,20 +87,20 @@ def memory_stats(c: Client) -> bytes:
         "keys.count": keys,
         "keys.bytes-per-key": grown // keys if keys else 0,
         "dataset.bytes": data,
-        "dataset.percentage": data / grown * 100 if grown else 0.0,
+        "dataset.percentage": min(data / grown * 100, 100.0) if grown else 0.0,
         "peak.percentage": used / peak * 100 if peak else 0.0,
         "allocator.allocated": used,
-        "allocator.active": used,
-        "allocator.resident": used,
+        "allocator.active": figures.resident,
+        "allocator.resident": figures.resident,
         "allocator.muzzy": 0,
-        "allocator-fragmentation.ratio": 1.0,
-        "allocator-fragmentation.bytes": 0,
+        "allocator-fragmentation.ratio": figures.fragmentation,
+        "allocator-fragmentation.bytes": figures.resident - used,
         "allocator-rss.ratio": 1.0,
         "allocator-rss.bytes": 0,
         "rss-overhead.ratio": 1.0,
         "rss-overhead.bytes": 0,
-        "fragmentation": 1.0,
-        "fragmentation.bytes": 0,
+        "fragmentation": figures.fragmentation,
+        "fragmentation.bytes": figures.resident - used,
     }
     return c.resp.map([part for name, value in fields.items() for part in (text(name), _figure(c, value))])
 
@@ -120,9 +118,9 @@ def memory_doctor(c: Client) -> bytes:
 
 
 def _diagnosis(c: Client) -> str:
-    used = resident_memory()
-    peak = peak_memory(used)
-    if used - STARTUP_MEMORY < ENOUGH_DATA:
+    figures = Figures.of(c.server)
+    used, peak = figures.used, figures.peak
+    if used - figures.startup < ENOUGH_DATA:
         return "There is so little data that there is nothing to tell."
     found = []
     if peak > used * 1.5:

@@ -36,14 +36,6 @@ def time(c: Client) -> bytes:
     return bulks([b"%d" % (now // 1_000_000), b"%d" % (now % 1_000_000)])
 
 
-@command(
-    LOADING | STALE | FAST, group="server", categories="admin dangerous", tips=("nondeterministic_output",)
-)
-def lastsave(c: Client) -> bytes:
-    """When the data was last saved, in seconds since the epoch. O(1). Since 1.0.0."""
-    return integer(c.server.unix_started)
-
-
 @command(NOSCRIPT | LOADING | STALE | FAST, group="server", categories="admin dangerous")
 def role(_c: Client) -> bytes:
     """The role of the server in replication. O(1). Since 2.8.12."""
@@ -57,12 +49,14 @@ def role(_c: Client) -> bytes:
     history=(("7.0.0", "Options `NOW`, `FORCE` and `ABORT`."),),
 )
 def shutdown(c: Client, *options: bytes) -> bytes:
-    """Stops the server. O(N) when saving. Since 1.0.0."""
+    """Stops the server, having saved the data if there are save points. O(N) when saving. Since 1.0.0."""
     asked = {option.upper() for option in options}
     if asked - {b"NOSAVE", b"SAVE", b"NOW", b"FORCE", b"ABORT"} or asked >= {b"NOSAVE", b"SAVE"}:
         raise SYNTAX
     if b"ABORT" in asked:
         raise SYNTAX if len(asked) > 1 else NO_SHUTDOWN
+    save = True if b"SAVE" in asked else False if b"NOSAVE" in asked else None
+    c.server.saving.prepare_end(save, b"FORCE" in asked)
     c.server.shutdown()
     raise Disconnect
 

@@ -51,7 +51,19 @@ class Blocked(Protocol):
 class Waiter:
     """One client's blocking command."""
 
-    __slots__ = ("attempt", "client", "deadline", "follows", "gone", "keys", "kind", "nothing", "team", "timer")
+    __slots__ = (
+        "arguments",
+        "attempt",
+        "client",
+        "deadline",
+        "follows",
+        "gone",
+        "keys",
+        "kind",
+        "nothing",
+        "team",
+        "timer",
+    )
 
     def __init__(
         self,
@@ -65,6 +77,8 @@ class Waiter:
         team: Hashable = None,
     ) -> None:
         self.client = client
+        self.arguments: Sequence[bytes] = ()
+        """Those of the command, for who propagates it."""
         self.kind = kind
         """The name of the type that a key must hold to be worth an attempt."""
         self.keys = keys

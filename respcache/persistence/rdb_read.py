@@ -29,7 +29,7 @@ from respcache.persistence.rdb_build import (
     zset_of,
 )
 from respcache.persistence.rdb_read_stream import read_stream
-from respcache.persistence.source import RdbError, Source
+from respcache.persistence.source import ForeignError, RdbError, Source
 from respcache.store.hash import Hash
 from respcache.store.list import List
 from respcache.store.set import SetValue
@@ -214,7 +214,7 @@ def read_value(source: Source, rdb_type: int, limits: Limits) -> Value:
     if reader is None:
         if rdb_type in _MODULE_TYPES:
             name = f" {module_name(source.length())!r}" if rdb_type == _MODULE_TYPES[1] else ""
-            raise RdbError(f"a value of the module{name}, which is not here", start)
+            raise ForeignError(f"a value of the module{name}, which is not here", start)
         raise RdbError(f"there is no type {rdb_type}", start)
     try:
         value: Value = reader(source, limits)
@@ -283,7 +283,7 @@ def read_file(source: Source, limits: Limits, handler: Handler) -> Iterator[int]
             elif kind == FUNCTION2:
                 handler.function(source.string())
             elif kind == FUNCTION:
-                raise source.error("a function as a release candidate of Redis 7.0 wrote it")
+                raise ForeignError("a function as a release candidate of Redis 7.0 wrote it", source.offset)
             elif kind == MODULE_AUX:
                 _skip_module_aux(source)
             elif kind == EOF:
@@ -311,10 +311,10 @@ def _read_header(source: Source) -> int:
     head = source.take(9)
     number = head[5:] if head[:5] == b"REDIS" else head[6:] if head[:6] == b"VALKEY" else b""
     if not number.isdigit():
-        raise RdbError("this is no RDB file: it does not begin with REDIS and a version", 0)
+        raise ForeignError("this is no RDB file: it does not begin with REDIS and a version", 0)
     version = int(number)
     if not 1 <= version <= NEWEST and version != VALKEY:
-        raise RdbError(f"Can't handle RDB format version {version}", 0)
+        raise ForeignError(f"Can't handle RDB format version {version}", 0)
     return version
 
 

@@ -13,6 +13,8 @@ from respcache.persistence import lzf
 COMPRESSIBLE = 21
 """Bytes from which on Redis tries to compress a string."""
 
+_ZERO = 48
+_INT8 = [bytes((0xC0, number)) for number in range(256)]  # the negative ones from the end
 _INT32 = Struct("<Bi").pack
 _INT16 = Struct("<Bh").pack
 
@@ -36,15 +38,13 @@ def string(text: bytes | bytearray, compress: bool = True) -> bytes:
     """A string: an integer of 32 bits as such, what is longer than 20 bytes compressed if that saves some."""
     size = len(text)
     if size < 12:
-        if size and 48 <= text[-1] <= 57 and text[0] <= 57:  # most others are refused without an exception
-            try:
-                number = int(text)
-            except ValueError:
-                number = 1 << 31
-            if -0x80000000 <= number < 0x80000000 and b"%d" % number == text:
-                if -0x80 <= number < 0x80:
-                    return bytes((0xC0, number & 255))
-                return _INT16(0xC1, number) if -0x8000 <= number < 0x8000 else _INT32(0xC2, number)
+        digits = text if text.isdigit() else text[1:] if text[:1] == b"-" else b""
+        if digits and (digits[0] != _ZERO or text == b"0") and (size == len(digits) or digits.isdigit()):
+            number = int(text)
+            if -0x8000 <= number < 0x8000:
+                return _INT8[number] if -0x80 <= number < 0x80 else _INT16(0xC1, number)
+            if -0x80000000 <= number < 0x80000000:
+                return _INT32(0xC2, number)
     elif compress and size >= COMPRESSIBLE:
         packed = lzf.compress(bytes(text))
         if packed is not None:

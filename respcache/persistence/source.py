@@ -34,6 +34,10 @@ class RdbError(ValueError):
         """Bytes before the place, or before the value in which it is."""
 
 
+class ForeignError(RdbError):
+    """It may well be sound, but only others can read it: a value of a module, a newer version, no such file at all."""
+
+
 class Source:
     """A stream of bytes that are read once, and their checksum.
 
@@ -71,6 +75,13 @@ class Source:
     def rest(self) -> bytes:
         """What was read ahead."""
         return self.data[self.at :]
+
+    def beyond(self) -> Source:
+        """The rest of the stream, of which no checksum is kept."""
+        made = Source(self._read)
+        made.data = self.rest
+        made.base = self.offset
+        return made
 
     def crc(self) -> int:
         """The checksum of all that was read, what was read ahead not included."""

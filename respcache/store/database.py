@@ -16,19 +16,20 @@ from typing import Any, Protocol
 
 from respcache.clock import Clock, monotonic
 from respcache.store import cursor as cursors
-from respcache.store.access import AccessTimes
+from respcache.store.access import Accesses
 from respcache.store.draw import Draw
 from respcache.store.events import DEL, EXPIRE, PERSIST, SET, Event
 from respcache.store.expiry import Deadlines
+from respcache.store.footprint import Footprint
 from respcache.store.lazyfree import HEAVY, Graveyard, is_heavy
 from respcache.store.slot import BRACE, MASK, SLOTS, hash_slot, tagged_slot
 
 Value = Any
 """bytes, int, bytearray or one of the container types. A union would force a cast on every handler."""
 
-_EMPTY: dict[bytes, Value] = {}
+EMPTY: dict[bytes, Value] = {}
 """The shard of every slot without keys, in all databases: nothing is ever put into this dict."""
-_NO_SHARDS = [_EMPTY] * SLOTS
+_NO_SHARDS = [EMPTY] * SLOTS
 _NO_SLOTS = bytearray(SLOTS)
 """What databases share that had no key yet, or none since many were deleted at once."""
 
@@ -46,6 +47,19 @@ class Listener(Protocol):
         """All keys are about to change at once: those of which `touched` says so."""
 
 
+class Keeper(Protocol):
+    """Who must see what a database holds before it changes, see `respcache.store.preserved`."""
+
+    todo: bytearray
+    """For each slot whether it still matters: 0 if not."""
+
+    def keep(self, slot: int, key: bytes) -> None:
+        """A key of a slot that matters is about to change, in any way."""
+
+    def inherit(self) -> None:
+        """The shards and the deadlines that the database has now are the keeper's: all keys are being deleted."""
+
+
 class Database:
     """One numbered database. Whatever changes a key says which event that is; only who listens cares."""
 
@@ -58,12 +72,15 @@ class Database:
         "dirty",
         "expired_fields",
         "field_deadlines",
+        "footprint",
         "graveyard",
         "hits",
         "index",
+        "keeper",
         "listeners",
         "misses",
         "on_expired",
+        "on_fields_expired",
         "shards",
         "size",
         "used",
@@ -75,6 +92,7 @@ class Database:
         self.index = index
         self.clock = clock
         self.on_expired = on_expired
+        self.on_fields_expired: Callable[[Database, bytes, list[bytes]], None] | None = None  # of a hash
         self.graveyard = graveyard
         self.shards = _NO_SHARDS
         self.used = _NO_SLOTS
@@ -92,9 +110,14 @@ class Database:
         self.misses = 0
         self.listeners: tuple[Listener, ...] = ()
         """Who is told of each change; none: nobody, and then the class is not that of `respcache.store.observed`."""
-        self.accesses: AccessTimes | None = None
-        """When keys were last used; None until somebody asks, see `respcache.store.access`."""
-        self._peeked = _EMPTY  # the shard that `peek` looked into last
+        self.keeper: Keeper | None = None
+        """Who is told before each change; None: nobody, and then the class is not that of
+        `respcache.store.preserved`."""
+        self.accesses: Accesses | None = None
+        """When or how often keys are used; None until that matters, see `respcache.store.tracked`."""
+        self.footprint: Footprint | None = None
+        """What it takes; None unless there is a limit, see `respcache.store.sized`."""
+        self._peeked = EMPTY  # the shard that `peek` looked into last
         self._draw = Draw()
 
     # Reading
@@ -139,7 +162,7 @@ class Database:
         shard = self.shards[slot]
         old = shard.get(key)
         if old is None:
-            if shard is _EMPTY:
+            if shard is EMPTY:
                 shard = self._open(slot)
             self.size += 1
         else:
@@ -165,7 +188,7 @@ class Database:
             shard = shards[slot]
             old = shard.get(key)
             if old is None:
-                if shard is _EMPTY:
+                if shard is EMPTY:
                     shard = self._open(slot)
                     shards = self.shards
                 self.size += 1
@@ -180,7 +203,7 @@ class Database:
         shard = self.shards[slot]
         old = shard.get(key)
         if old is None:
-            if shard is _EMPTY:
+            if shard is EMPTY:
                 shard = self._open(slot)
             self.size += 1
         elif type(old) is not bytes and is_heavy(old):
@@ -198,7 +221,7 @@ class Database:
                 self.graveyard.bury(old)
         else:
             shard = self.shards[slot]  # not the one above, if the key was due and the last of its slot
-            if shard is _EMPTY:
+            if shard is EMPTY:
                 shard = self._open(slot)
             self.size += 1
         shard[key] = value
@@ -218,6 +241,9 @@ class Database:
             return
         shard[key] = value
         self.dirty += 1
+
+    def prepare(self, key: bytes) -> None:
+        """Says that the value of a key is about to be changed in place, though it was looked for to be read."""
 
     def touch(self, key: bytes, event: Event, changes: int = 1) -> None:
         """Says that the value of a key was changed in place, which counts as so many changes."""
@@ -272,37 +298,45 @@ class Database:
 
         What many keys took is freed later and in slices; nobody else may hold a shard.
         """
-        count, self.size = self.size, 0
-        if not count:
-            return 0
-        if count <= HEAVY:
+        count = self.size
+        if count:
+            self._let_go()
+            self.size = 0
+            self._peeked = EMPTY
+            self.deadlines = Deadlines()
+            self.field_deadlines = Deadlines()
+            self.accesses = None
+            self.dirty += count
+        return count
+
+    def _let_go(self) -> None:
+        """Takes all keys out and has freed what they took."""
+        if self.size <= HEAVY:
             for slot in self._slots():
                 for value in self.shards[slot].values():
                     if type(value) is not bytes and is_heavy(value):
                         self.graveyard.bury(value)
-                self.shards[slot] = _EMPTY
+                self.shards[slot] = EMPTY
                 self.used[slot] = 0
         else:
             self.graveyard.bury(list(filter(None, self.shards)))  # as one: to weigh each would take longest
             self.graveyard.bury(self.deadlines.slots, self.field_deadlines.slots)
             if self.accesses is not None:
                 self.graveyard.bury(self.accesses.slots)
-            self.shards, self.used = _NO_SHARDS, _NO_SLOTS
-        self._peeked = _EMPTY
-        self.deadlines = Deadlines()
-        self.field_deadlines = Deadlines()
-        self.accesses = None
-        self.dirty += count
-        return count
+            self._forget_shards()
+
+    def _forget_shards(self) -> None:
+        """Leaves all shards to who has them."""
+        self.shards, self.used = _NO_SHARDS, _NO_SLOTS
 
     def swap(self, other: Database) -> None:
         """Exchanges contents with another database, or with itself."""
-        for name in ("shards", "used", "size", "deadlines", "field_deadlines", "accesses"):
+        for name in ("shards", "used", "size", "deadlines", "field_deadlines", "accesses", "keeper"):
             mine = getattr(self, name)
             setattr(self, name, getattr(other, name))
             setattr(other, name, mine)
         self._draw, other._draw = Draw(), Draw()
-        self._peeked = other._peeked = _EMPTY
+        self._peeked = other._peeked = EMPTY
         self.dirty += 1
 
     # Walking
@@ -385,7 +419,7 @@ class Database:
         shard = self.shards[slot]
         del shard[key]
         if not shard:
-            self.shards[slot] = _EMPTY
+            self.shards[slot] = EMPTY
             self.used[slot] = 0
         self.size -= 1
         if self.deadlines.count:
@@ -413,7 +447,7 @@ class Database:
     def _open(self, slot: int) -> dict[bytes, Value]:
         """A shard for a slot that has none."""
         if self.shards is _NO_SHARDS:
-            self.shards = [_EMPTY] * SLOTS
+            self.shards = [EMPTY] * SLOTS
             self.used = bytearray(SLOTS)
         self.used[slot] = 1
         shard: dict[bytes, Value] = {}

@@ -34,14 +34,15 @@ def bury(db: Database, key: bytes, hash_: Mortal, fields: Iterable[bytes] | None
     deadlines = hash_.deadlines
     if not deadlines:
         return False
+    db.prepare(key)
     now = db.clock.ms()
-    buried = 0
+    buried: list[bytes] = []
     if fields is not None:
         for field in fields:
             when = deadlines.get(field)
             if when is not None and when <= now:
                 pop(hash_, field)
-                buried += 1
+                buried.append(field)
     else:
         while (due := deadlines.take_due(now, _STEP)) is not None:
             buried += _drop(hash_, due)
@@ -73,7 +74,7 @@ def _expire(db: Database, slot: int, key: bytes, now: int, stop: float) -> bool:
     if hash_ is None or not deadlines:
         db.field_deadlines.drop(slot, key)
         return True
-    buried = 0
+    buried: list[bytes] = []
     done = True
     while (due := deadlines.take_due(now, _STEP)) is not None:
         buried += _drop(hash_, due)
@@ -90,16 +91,15 @@ def _expire(db: Database, slot: int, key: bytes, now: int, stop: float) -> bool:
     return done
 
 
-def _drop(hash_: Mortal, fields: Iterable[bytes]) -> int:
-    buried = 0
-    for field in fields:
-        buried += pop(hash_, field)
-    return buried
+def _drop(hash_: Mortal, fields: Iterable[bytes]) -> list[bytes]:
+    return [field for field in fields if pop(hash_, field)]
 
 
-def _told(db: Database, key: bytes, hash_: Mortal, buried: int) -> bool:
+def _told(db: Database, key: bytes, hash_: Mortal, buried: list[bytes]) -> bool:
     """Publishes that fields have expired. Tells whether none is left, and deletes the hash then."""
-    db.expired_fields += buried
+    db.expired_fields += len(buried)
+    if db.on_fields_expired is not None:
+        db.on_fields_expired(db, key, buried)
     if len(hash_):
         db.touch(key, HEXPIRED, 0)
         return False

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 
 from respcache.clock import Clock, monotonic
-from respcache.store.access import AccessTimes
-from respcache.store.database import Database, Listener
+from respcache.store.access import AccessClock, Frequency, Recency
+from respcache.store.database import Database, Keeper, Listener
 from respcache.store.field_expiry import expire_fields
+from respcache.store.footprint import Account, Footprint
 from respcache.store.lazyfree import Graveyard
 from respcache.store.observed import ObservedDatabase
+from respcache.store.preserved import PreservedDatabase
+from respcache.store.sized import SizedDatabase, recount
 from respcache.store.tracked import TrackedDatabase
 
 
 class Keyspace:
     """All databases of a server."""
 
-    __slots__ = ("databases", "expired", "expired_keys", "graveyard")
+    __slots__ = (
+        "access_clock",
+        "account",
+        "databases",
+        "evicted",
+        "evicted_keys",
+        "expired",
+        "expired_keys",
+        "graveyard",
+    )
 
     def __init__(self, count: int, clock: Clock) -> None:
         self.graveyard = Graveyard()
@@ -24,26 +37,55 @@ class Keyspace:
         self.databases = [Database(index, clock, self._on_expired, self.graveyard) for index in range(count)]
         self.expired: list[Callable[[Database, bytes], None]] = []
         """Who is told of each key that has expired."""
+        self.evicted: list[Callable[[Database, bytes], None]] = []
+        """Who is told of each key that was evicted."""
+        self.evicted_keys = 0
+        self.access_clock = AccessClock()
+        """To be ticked while uses are noted."""
+        self.account = Account()
+        """What all databases take, kept while `count_bytes` is on."""
         self.expired_keys = 0
 
     def listen(self, listener: Listener) -> None:
         """Tells somebody of all changes of all databases from now on; see `respcache.store.observed`."""
         for db in self.databases:
             db.listeners = (*db.listeners, listener)
-            adapt(db)
+            adapt(db, ObservedDatabase, True)
 
     def unlisten(self, listener: Listener) -> None:
         """No longer. Nothing happens if it did not listen."""
         for db in self.databases:
             db.listeners = tuple(each for each in db.listeners if each is not listener)
-            adapt(db)
+            adapt(db, ObservedDatabase, bool(db.listeners))
 
-    def track(self) -> None:
-        """Makes all databases note the uses of their keys from now on."""
+    def track(self, how: type[Recency] | type[Frequency] | None = Recency) -> None:
+        """Makes all databases note the uses of their keys from now on, in this way; None: no longer. What they noted
+        in another way is forgotten."""
+        self.access_clock.tick()
         for db in self.databases:
-            if not isinstance(db, TrackedDatabase):
-                db.accesses = AccessTimes()
-                adapt(db)
+            if how is None:
+                db.accesses = None
+            elif not isinstance(db.accesses, how):
+                db.accesses = how(self.access_clock)
+            adapt(db, TrackedDatabase, how is not None)
+
+    def count_bytes(self, on: bool) -> None:
+        """Makes all databases keep the account of what they take, or no longer. What is there is counted at once."""
+        for db in self.databases:
+            if on and not isinstance(db, SizedDatabase):
+                db.footprint = Footprint(self.account)
+                adapt(db, SizedDatabase, True)
+                recount(db)
+            elif not on and db.footprint is not None:
+                db.footprint.drop()
+                adapt(db, SizedDatabase, False)
+                db.footprint = None
+
+    def preserve(self, keepers: Sequence[Keeper | None]) -> None:
+        """Tells a keeper of each database, in their order, of what is about to change; None: nobody any more."""
+        for db, keeper in zip(self.databases, keepers, strict=True):
+            db.keeper = keeper
+            adapt(db, PreservedDatabase, keeper is not None)
 
     @property
     def dirty(self) -> int:
@@ -66,10 +108,10 @@ class Keyspace:
         return sum(db.expired_fields for db in self.databases)
 
     def reset_stats(self) -> None:
-        """Forgets hits, misses, expired keys and fields."""
+        """Forgets hits, misses, expired and evicted keys, expired fields."""
         for db in self.databases:
             db.hits = db.misses = db.expired_fields = 0
-        self.expired_keys = 0
+        self.expired_keys = self.evicted_keys = 0
 
     def next_look(self) -> int | None:
         """When expire_due has something to do next, in milliseconds since the epoch; None: never so far."""
@@ -94,16 +136,19 @@ class Keyspace:
             tell(db, key)
 
 
-class _ObservedTrackedDatabase(ObservedDatabase, TrackedDatabase):
-    """Both."""
+TRAITS: tuple[type[Database], ...] = (PreservedDatabase, ObservedDatabase, TrackedDatabase, SizedDatabase)
+"""What a database may be asked to do besides; the first one acts first. A database is of a class that is made of its
+traits, so that one without any pays for none."""
 
-    __slots__ = ()
+
+def adapt(db: Database, trait: type[Database], on: bool) -> None:
+    """Has a database do what a trait does, or no longer."""
+    if isinstance(db, trait) != on:
+        db.__class__ = _composed(tuple(each for each in TRAITS if (on if each is trait else isinstance(db, each))))
 
 
-def adapt(db: Database) -> None:
-    """Gives a database the class that does what is asked of it, and no more."""
-    tracked = db.accesses is not None or isinstance(db, TrackedDatabase)
-    if db.listeners:
-        db.__class__ = _ObservedTrackedDatabase if tracked else ObservedDatabase
-    else:
-        db.__class__ = TrackedDatabase if tracked else Database
+@cache
+def _composed(traits: tuple[type[Database], ...]) -> type[Database]:
+    if len(traits) < 2:
+        return traits[0] if traits else Database
+    return type("+".join(trait.__name__ for trait in traits), traits, {"__slots__": ()})

@@ -33,14 +33,21 @@ _bases: dict[type, type | None] = {}
 class Graveyard:
     """Discarded things. Who buries a container hands it over: it is emptied, so nobody else may use it."""
 
-    __slots__ = ("_dead", "_waiting")
+    __slots__ = ("_dead", "_waiting", "freed")
 
     def __init__(self) -> None:
         self._dead: list[Any] = []
+        self.freed = 0
+        """Number of things that were buried."""
         self._waiting = 0  # the weight of all that is dead
 
     def __len__(self) -> int:
         return len(self._dead)
+
+    @property
+    def waiting(self) -> int:
+        """Number of elements that are still to be freed, as far as they are known yet."""
+        return self._waiting
 
     def bury(self, *things: object) -> None:
         """Takes discarded values, or containers of them, of any type."""
@@ -51,6 +58,7 @@ class Graveyard:
             while rest > 0 and self._dead:
                 rest -= self._step()
         self._add(things)
+        self.freed += len(things)
 
     def free_slice(self, budget: float) -> bool:
         """Frees what is buried, for about `budget` seconds. Tells whether more of it is left."""

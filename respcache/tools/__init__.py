@@ -1,4 +1,4 @@
-"""`respcache check FILE` and `respcache dump FILE`: what is in an RDB file, and whether it is sound.
+"""`respcache check FILE` and `respcache dump FILE`: what is in an RDB or append-only file, and whether it is sound.
 
 Both read a file once, in pieces, and keep one value at a time, or the short strings of one piece, which come
 behind what else is in it: a file may be larger than memory.
@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from respcache.tools.check import check
+from respcache.tools.check import Mending, check
 from respcache.tools.dump import dump
 from respcache.tools.reading import SOUND, UNREADABLE
 
@@ -21,7 +21,9 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     try:
         if arguments.command == "check":
-            return check(arguments.file, sys.stdout, sys.stderr)
+            agree = _agree if not arguments.yes else lambda _: True
+            mending = Mending(arguments.fix, arguments.truncate_to_timestamp, agree)
+            return check(arguments.file, sys.stdout, sys.stderr, mending)
         return dump(arguments.file, sys.stdout.buffer, sys.stderr, arguments.resp)
     except BrokenPipeError:  # `| head` has seen enough; the interpreter would complain when it flushes
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -33,15 +35,43 @@ def main(argv: Sequence[str]) -> int:
         return UNREADABLE
 
 
+def _agree(what: str) -> bool:
+    """Asks, on a terminal or not: where there is nobody to answer, the input ends, and that is a no."""
+    sys.stdout.write(f"{what}\nContinue? [y/N] ")
+    sys.stdout.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        sys.stdout.write("\n")
+    return answer.strip().lower() in ("y", "yes")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("respcache", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("check", help="say whether an RDB file is sound, and what is in it")
-    one.add_argument("file", metavar="FILE")
-    one.epilog = "Exit code: 0 sound, 1 damaged, 2 not readable or no RDB file."
-    two = commands.add_parser("dump", help="print what is in an RDB file")
-    two.add_argument("file", metavar="FILE")
+    kinds = (
+        "an RDB file, an append-only file, its manifest, or the directory of one; what is in it tells which"
+    )
+    one = commands.add_parser("check", help="say whether a file is sound, and what is in it")
+    one.add_argument("file", metavar="FILE", help=kinds)
+    mend = one.add_mutually_exclusive_group()
+    mend.add_argument(
+        "--fix", action="store_true", help="cut off what is behind the last sound command, after asking"
+    )
+    mend.add_argument(
+        "--truncate-to-timestamp",
+        metavar="SECONDS",
+        type=int,
+        help="cut off what was written after this Unix time, after asking; aof-timestamp-enabled notes the times",
+    )
+    one.add_argument("--yes", action="store_true", help="do not ask")
+    one.epilog = (
+        "Exit code: 0 sound, or cut so that it is; 1 damaged or torn, or a part is missing; 2 not readable: "
+        "no such file, another kind of file, or values of modules. Only the last of several files is ever cut."
+    )
+    two = commands.add_parser("dump", help="print what is in a file")
+    two.add_argument("file", metavar="FILE", help=kinds)
     form = two.add_mutually_exclusive_group(required=True)
-    form.add_argument("--json", action="store_true", help="a line of JSON for each key")
+    form.add_argument("--json", action="store_true", help="a line of JSON for each key, and for each command")
     form.add_argument("--resp", action="store_true", help="the commands that make it, for redis-cli --pipe")
+    two.epilog = "Exit code: as that of check; what is sound before the damage is printed."
     return parser

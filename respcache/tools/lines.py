@@ -6,13 +6,15 @@ import base64
 import json
 from collections.abc import Callable, Iterable
 
+from respcache.persistence.aof_read import Command, size_of
+from respcache.persistence.commands import entries, field_deadlines
 from respcache.persistence.rdb_read import Handler, Value
 from respcache.store.list import Listpack, Quicklist
 from respcache.store.set import IntSet, ListpackSet, SetTable
 from respcache.store.stream import Stream, format_id
 from respcache.store.types import type_name
 from respcache.store.zset import ZSet
-from respcache.tools.values import entries, field_deadlines
+from respcache.tools.reading import LogHandler
 
 
 class Lines(Handler):
@@ -32,6 +34,26 @@ class Lines(Handler):
             shown["fields_ttl_at"] = _mapping(fields.items())
         line = json.dumps(shown, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         self._write(line.encode() + b"\n")
+
+
+class LogLines(LogHandler):
+    """A line of JSON for each command of an append-only file, with its offset, and its file if there are several."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._file: dict[str, object] = {}
+
+    def file(self, name: str) -> None:
+        """To be named."""
+        self._file = {"file": name}
+
+    def batch(self, at: int, commands: list[Command]) -> None:
+        """Lines."""
+        for command in commands:
+            shown = self._file | {"offset": at, "command": [_text(word) for word in command]}
+            line = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+            self._write(line.encode() + b"\n")
+            at += size_of([command])
 
 
 def _text(data: bytes) -> str | dict[str, str]:

@@ -1,32 +1,37 @@
-"""One pass over an RDB file, a bar that shows it, and what is said of the file."""
+"""One pass over a file, a bar that shows it, and what is said of the file."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TextIO
 
+from respcache.persistence.aof_read import AofError, Command, read_commands
 from respcache.persistence.rdb_build import DEFAULTS
 from respcache.persistence.rdb_read import Handler, read_file
-from respcache.persistence.source import RdbError, Source
+from respcache.persistence.source import ForeignError, RdbError, Source
 
 SOUND, DAMAGED, UNREADABLE = 0, 1, 2
-"""Exit codes. Unreadable is a file that cannot be opened, is no RDB file, or holds what only others know."""
+"""Exit codes. Unreadable is a file that cannot be opened, is none of ours, or holds what only others know."""
 
-_FOREIGN = ("a value of the module", "a function as a release candidate")
-"""How the reader's errors begin that say nothing against a file."""
-_HEADER = 9
+MAGIC = (b"REDIS", b"VALKEY")
+"""How RDB files begin."""
+
+_LONGEST_MAGIC = 6
+_CHECKSUM = 8
 _BAR = 30
+_PATIENCE_SECONDS = 1.0
 _REDRAW_SECONDS = 0.1
 
 
 class Progress:
-    """A bar on a terminal, gone when all is done; nothing elsewhere."""
+    """A bar on a terminal, if it takes longer than a second; gone when all is done. Nothing elsewhere."""
 
     def __init__(self, out: TextIO, size: int, shown: bool) -> None:
         self._out = out
         self._size = size
         self._shown = shown and size > 0
-        self._next = time.monotonic() + _REDRAW_SECONDS
+        self._next = time.monotonic() + _PATIENCE_SECONDS
         self._drawn = False
 
     def at(self, done: int) -> None:
@@ -47,32 +52,81 @@ class Progress:
             self._out.flush()
 
 
-def read(source: Source, handler: Handler, progress: Progress) -> RdbError | None:
-    """Reads a whole file. Returns what is wrong with it."""
+class LogHandler:
+    """Takes the commands of a file. What is not overridden ignores them."""
+
+    def file(self, name: str) -> None:
+        """Another one of several files begins; commands of its own belong to database 0 until they select one."""
+
+    def batch(self, at: int, commands: list[Command]) -> None:
+        """Commands that follow each other, the first one at this offset. May raise AofError."""
+
+    def note(self, at: int, text: bytes) -> None:
+        """A line that begins with `#`."""
+
+    def end(self, at: int) -> None:
+        """All was read. May raise AofError."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How reading a file went."""
+
+    error: RdbError | None = None
+    preamble: int = 0
+    """Bytes of RDB at its beginning, if they are sound."""
+    checksum: bool = False
+    """Whether there is one, and it is right."""
+    left: int = 0
+    """Bytes behind, which were not looked at."""
+
+
+def read(
+    source: Source, size: int, handler: Handler, commands: LogHandler, progress: Progress, log: bool
+) -> Outcome:
+    """Reads a whole file: RDB if it begins so, then commands.
+
+    `log` tells whether it is known to belong to an append-only file: if not, only what looks like commands is taken for
+    some behind RDB. `size` is that of the file, and `source` keeps a checksum.
+    """
+    outcome = Outcome()
     try:
-        for done in read_file(source, DEFAULTS, handler):
-            progress.at(done)
+        source.fill(_LONGEST_MAGIC)
+        if source.data.startswith(MAGIC):
+            for done in read_file(source, DEFAULTS, handler):
+                progress.at(done)
+            outcome.preamble = source.offset
+            # It was the last thing taken, in one piece.
+            outcome.checksum = handler.version >= 5 and any(source.data[source.at - _CHECKSUM : source.at])
+            source.fill(1)
+            if not (log or source.rest.startswith((b"*", b"#"))):
+                outcome.left = max(size - source.offset, 0)
+                return outcome
+        rest = source.beyond()
+        for at, batch in read_commands(rest, strict=True, note=commands.note, end=size):
+            commands.batch(at, batch)
+            progress.at(at)
+        commands.end(rest.offset)
     except RdbError as error:
-        return error
+        outcome.error = error
     finally:
         progress.clear()
-    return None
+    return outcome
 
 
-def exit_code(error: RdbError | None, handler: Handler, source: Source) -> int:
+def exit_code(error: RdbError | None) -> int:
     """What a program that calls us is told of a file that was read so."""
     if error is None:
         return SOUND
-    if error.text.startswith(_FOREIGN):
-        return UNREADABLE
-    cut = source.base == 0 and 5 <= len(source.data) < _HEADER and source.data.startswith(b"REDIS")
-    return DAMAGED if handler.version or cut else UNREADABLE
+    return UNREADABLE if isinstance(error, ForeignError) else DAMAGED
 
 
-def verdict(path: str, code: int, error: RdbError | None, size: int) -> str:
-    """One line on the file; `size` is in bytes."""
+def verdict(path: str, error: RdbError | None, size: int, line: int = 0) -> str:
+    """One line on the file; `size` is in bytes, `line` that of the error if it is a line of text."""
     if error is None:
         return f"{path}: sound"
-    if code == UNREADABLE:
+    if isinstance(error, ForeignError):
         return f"{path}: not readable: {error.text}" + (f", at offset {error.offset}" if error.offset else "")
-    return f"{path}: damaged at offset {error.offset} of {size}: {error.text}"
+    where = f", line {line}" if line else ""
+    torn = "torn" if isinstance(error, AofError) and error.torn else "damaged"
+    return f"{path}: {torn} at offset {error.offset} of {size}{where}: {error.text}"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from respcache.commands.info import readable_size
+from respcache.commands.info_memory import readable_size
 from tests.commands.conftest import Connect
 from tests.servers import HAVE_ORACLE, Server, oracle_version, start_respcache
 from tests.wire import OK, Error, Pair, Verbatim, Wire

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from respcache.config import ConfigError, Line, Rename
-from respcache.dispatch import Dispatcher
+from respcache.dispatch import GATES, LAYERS, Dispatcher, Layer
 from respcache.features.blocking import Disconnect
 from respcache.features.stats import Stats
 from respcache.protocol.errors import ReplyError
@@ -17,10 +17,11 @@ from respcache.table import Gone
 @pytest.fixture
 def dispatcher() -> Dispatcher:
     Server(port=0)  # whose import fills the registry
-    return Dispatcher(REGISTRY, Stats())
+    layers = LAYERS | {"first": answering(b"1"), "second": answering(b"2")}
+    return Dispatcher(REGISTRY, Stats(), layers=layers, gates=GATES | {"gate": answering(b"gate ")})
 
 
-def answering(text: bytes) -> object:
+def answering(text: bytes) -> Layer:
     """A layer around PING and CLIENT ID that puts a text before the reply."""
 
     def layer(command: Command, handler: Handler) -> Handler:
@@ -54,32 +55,48 @@ def test_a_layer_changes_tables_in_place(dispatcher: Dispatcher) -> None:
     mode = dispatcher.normal
     table, ping, own = mode.table, mode.table[b"PING"], mode.subcommands[b"client"][b"id"]
     plain = ping.run
-    dispatcher.switch("first", answering(b"1"))  # type: ignore[arg-type]
-    dispatcher.switch("second", answering(b"2"))  # type: ignore[arg-type]
+    dispatcher.switch("first", True)
+    dispatcher.switch("second", True)
     assert mode.table is table
     assert table[b"ping"] is ping
     client = _Muted(False)
     assert ping.run(client) == b"21" + plain(client)
     assert own.run is not own.command.handler
     assert table[b"GET"].run is table[b"GET"].command.handler
-    dispatcher.switch("first", None)
+    dispatcher.switch("first", False)
     assert ping.run(client) == b"2" + plain(client)
-    dispatcher.switch("second", None)
-    dispatcher.switch("second", None)
+    dispatcher.switch("second", False)
+    dispatcher.switch("second", False)
     assert ping.run is plain
+
+
+def test_the_order_is_that_of_the_table(dispatcher: Dispatcher) -> None:
+    ping, client = dispatcher.normal.table[b"PING"], _Muted(False)
+    for name in ("gate", "second", "first"):
+        dispatcher.switch(name, True)
+    assert ping.run(client) == b"gate 21+PONG\r\n"
+
+
+def test_a_gate_stands_before_what_is_queued(dispatcher: Dispatcher) -> None:
+    ping = dispatcher.queueing.table[b"PING"]
+    queued = ping.run
+    dispatcher.switch("first", True)
+    assert ping.run.__qualname__ == queued.__qualname__
+    dispatcher.switch("gate", True)
+    assert ping.run.__qualname__ != queued.__qualname__
 
 
 def test_monitors_take_the_fast_tables_away(dispatcher: Dispatcher) -> None:
     mode = dispatcher.normal
     table, get = mode.table, mode.entries[b"get"]
     plain = get.run
-    dispatcher.monitor(True)
-    dispatcher.monitor(True)
+    dispatcher.switch("monitor", True)
+    dispatcher.switch("monitor", True)
     assert mode.table is table
     assert table == {}
     assert mode.entries[b"get"] is get
     assert get.run is not plain
-    dispatcher.monitor(False)
+    dispatcher.switch("monitor", False)
     assert table[b"GET"] is get
     assert get.run is plain
 
@@ -108,7 +125,7 @@ def test_muted_modes(dispatcher: Dispatcher) -> None:
     assert dispatcher.mute(dispatcher.normal) is muted
     assert dispatcher.mute(muted) is muted
     assert dispatcher.mute(dispatcher.unauthenticated) is not muted
-    dispatcher.switch("first", answering(b"1"))  # type: ignore[arg-type]
+    dispatcher.switch("first", True)
     assert muted.table[b"PING"].run(_Muted(False)) == b"1+PONG\r\n"
     assert muted.table[b"PING"].run(_Muted(True)) == b""
     for swallows, reply in ((False, b"+OK\r\n"), (True, b"")):

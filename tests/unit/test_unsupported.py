@@ -61,9 +61,8 @@ def test_a_user_of_another_name_is_never_plain() -> None:
     ("text", "warned"),
     [
         ("", set()),
-        ('save ""\nappendonly no\nmaxmemory 0', set()),
-        ("save 900 1", {"save"}),
-        ("appendonly yes\nmaxmemory 1gb", {"appendonly", "maxmemory"}),
+        ("save 900 1\nappendonly yes\nmaxmemory 0", set()),
+        ("maxmemory 1gb", {"maxmemory"}),
     ],
 )
 def test_warnings(text: str, warned: set[str]) -> None:
@@ -74,10 +73,9 @@ def test_warnings(text: str, warned: set[str]) -> None:
 def test_config_set_warns_and_accepts(caplog: pytest.LogCaptureFixture) -> None:
     server = Server(port=0)
     with caplog.at_level(logging.WARNING, "respcache"):
-        server.config.set_many([("appendonly", "yes"), ("maxmemory", "1gb"), ("hz", "20")])
-        server.config.set_many([("appendonly", "no"), ("maxmemory", "0")])
+        server.config.set_many([("maxmemory", "1gb"), ("hz", "20")])
+        server.config.set_many([("maxmemory", "0")])
     assert [record.message for record in caplog.records] == [
-        f"'appendonly' has no effect yet in respcache {__version__}: data is kept in memory only.",
         f"'maxmemory' has no effect yet in respcache {__version__}: memory is not bounded.",
     ]
     with pytest.raises(SetError, match="Unable to update TLS configuration"):

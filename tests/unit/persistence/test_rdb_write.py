@@ -11,7 +11,7 @@ import pytest
 from respcache.clock import Clock
 from respcache.persistence import crc64, rdb_write
 from respcache.persistence.rdb_strings import length, string
-from respcache.persistence.rdb_write import BASE, NEWEST, Format, entry, entry_pieces, write_value
+from respcache.persistence.rdb_write import BASE, NEWEST, Format, entry_pieces, shard_entries, write_value
 from respcache.store.hash import HashTable, ListpackEx
 from respcache.store.keyspace import Keyspace
 from respcache.store.list import make_list
@@ -240,9 +240,25 @@ def test_entries(compress: bool, deadline: int | None) -> None:
         for key in (b"", b"key", b"12", b"k" * 100, b"k" * 2000):
             before = b"" if deadline is None else b"\xfc" + deadline.to_bytes(8, "little")
             kind, body = write_value(value, compress=compress)
-            made = entry(key, value, deadline, compress=compress)
+            made = b"".join(entry_pieces(key, value, deadline, compress=compress))
             assert made == b"%b%c%b%b%b" % (before, kind, length(len(key)), key, body)
-            assert made == b"".join(entry_pieces(key, value, deadline, compress=compress))
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_the_entries_of_a_shard(compress: bool) -> None:
+    values = [*WORDS, 12, 1 << 40, bytearray(b"12"), {b"f": b"v"}]
+    values.append(make_list([b"%d" % number for number in range(513)], -2))
+    shard = {b"k" * size: value for size, value in enumerate(values)}
+    shard[b"long" * 500] = b"value"
+    for deadlines in (None, {}, {key: LATE + len(key) for key in shard if len(key) % 3}):
+        pieces, big = shard_entries(shard, deadlines, compress=compress)
+        assert big == [b"k" * (len(values) - 1)]
+        expected = []
+        for key, value in shard.items():
+            if key not in big:
+                expected += entry_pieces(key, value, (deadlines or {}).get(key), compress=compress)
+        assert b"".join(pieces) == b"".join(expected)
+    assert shard_entries({}) == ([b""], [])
 
 
 def test_a_whole_file() -> None:
@@ -250,8 +266,8 @@ def test_a_whole_file() -> None:
     for name, value in ((b"redis-ver", b"7.0.15"), (b"redis-bits", b"64"), (b"aof-base", b"0")):
         made += rdb_write.aux(name, value)
     made += rdb_write.function(b"#!lua name=l\n")
-    made += rdb_write.select_db(0, 2, 1) + entry(b"e", b"1", LATE)
-    made += rdb_write.idle(100) + rdb_write.freq(7) + entry(b"k", b"v")
+    made += rdb_write.select_db(0, 2, 1) + b"".join(entry_pieces(b"e", b"1", LATE))
+    made += rdb_write.idle(100) + rdb_write.freq(7) + b"".join(entry_pieces(b"k", b"v"))
     assert made == (
         b"REDIS0010\xfa\x09redis-ver\x067.0.15\xfa\x0aredis-bits\xc0\x40\xfa\x08aof-base\xc0\x00\xf5\x0d#!lua name=l\n"
         b"\xfe\x00\xfb\x02\x01\xfc\x00\xd8\xc3\x2c\xbb\x03\x00\x00\x00\x01e\xc0\x01\xf8\x40\x64\xf9\x07\x00\x01k\x01v"

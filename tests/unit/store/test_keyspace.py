@@ -7,7 +7,7 @@ import pytest
 from respcache.clock import Clock
 from respcache.store.database import Database
 from respcache.store.events import SET
-from respcache.store.keyspace import Keyspace, adapt
+from respcache.store.keyspace import Keyspace
 from respcache.store.observed import ObservedDatabase
 from respcache.store.tracked import TrackedDatabase
 
@@ -68,9 +68,10 @@ def test_the_class_of_a_database_follows_what_is_asked_of_it(keyspace: Keyspace)
     keyspace.track()
     classes.append(type(db))
     db.clear()
-    adapt(db)
     keyspace.unlisten(ear)
     classes.append(type(db))
     assert classes[:2] == [Database, ObservedDatabase]
     assert issubclass(classes[2], ObservedDatabase) and issubclass(classes[2], TrackedDatabase)
     assert classes[3] is TrackedDatabase
+    keyspace.preserve([None] * len(keyspace.databases))
+    assert type(db) is TrackedDatabase

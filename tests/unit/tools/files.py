@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from respcache.persistence import crc64, rdb_write
+from respcache.protocol.reply import bulks
 from respcache.store.hash import ListpackEx
 from respcache.store.list import make_list
 from respcache.store.set import IntSet
@@ -48,3 +49,23 @@ def dumped(path: Path, data: bytes, resp: bool = False) -> tuple[int, bytes, str
     path.write_bytes(data)
     out, errors = io.BytesIO(), io.StringIO()
     return dump(str(path), out, errors, resp), out.getvalue(), errors.getvalue()
+
+
+def aof(*commands: str) -> bytes:
+    """Commands as an append-only file has them; `#...` is a note."""
+    return b"".join(
+        each.encode() + b"\r\n" if each.startswith("#") else bulks([word.encode() for word in each.split()])
+        for each in commands
+    )
+
+
+def log(directory: Path, base: bytes, *increments: bytes) -> Path:
+    """Makes a directory with an append-only file of several parts. Returns the path of the manifest."""
+    directory.mkdir()
+    names = ["a.aof.1.base.rdb", *(f"a.aof.{number}.incr.aof" for number in range(1, len(increments) + 1))]
+    kinds = ["seq 1 type b", *(f"seq {number} type i" for number in range(1, len(increments) + 1))]
+    for name, data in zip(names, (base, *increments), strict=True):
+        (directory / name).write_bytes(data)
+    manifest = directory / "a.aof.manifest"
+    manifest.write_text("".join(f"file {name} {kind}\n" for name, kind in zip(names, kinds, strict=True)))
+    return manifest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from respcache.store.hash import HashTable, ListpackEx
-from respcache.tools.values import entries, field_deadlines
+from respcache.persistence.commands import entries, field_deadlines
 from tests.unit.persistence.test_rdb_write import LATE, example_stream, mortal
 
 

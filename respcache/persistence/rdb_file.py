@@ -1,0 +1,146 @@
+"""Files of snapshots: written whole beside the one that they replace, and read.
+
+    temp-<pid>.rdb  written, made sure of, renamed to its final name, the directory made sure of
+
+So at any moment the final name means a whole file, the old one or the new one. After an error the old one is still
+there and the temporary one is not. Nothing here blocks for as long as a file takes: a `BackgroundFile` has a thread
+that does nothing but system calls, since any computing there would take turns with the event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from asyncio import wrap_future
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
+
+from respcache.persistence import disk
+from respcache.persistence.source import Source
+
+SYNC_EACH = 4 << 20
+"""Bytes after which an incremental file is made sure of, so that the last time does not take seconds."""
+
+
+class RdbFile:
+    """A file being written in place of another one. All methods raise OSError."""
+
+    def __init__(self, path: str, incremental: bool = True) -> None:
+        """Opens the temporary file beside `path`; `incremental` is rdb-save-incremental-fsync."""
+        self.path = path
+        self.directory = os.path.dirname(path)
+        self.temporary = os.path.join(self.directory, f"temp-{os.getpid()}.rdb")
+        self.size = 0
+        self._sync_at = SYNC_EACH if incremental else 1 << 62
+        self._fd = disk.open_new(self.temporary)
+
+    def write(self, data: bytes) -> None:
+        """Writes on."""
+        disk.write_all(self._fd, data)
+        self.size += len(data)
+        if self.size >= self._sync_at:
+            disk.sync(self._fd)
+            self._sync_at = self.size + SYNC_EACH
+
+    def commit(self) -> None:
+        """Puts the file in place of the one that has its name, for good."""
+        disk.sync(self._fd)
+        fd, self._fd = self._fd, -1
+        disk.close(fd)
+        disk.rename(self.temporary, self.path)
+        disk.sync_directory(self.directory)
+
+    def discard(self) -> None:
+        """Removes the temporary file, if it is there. Raises nothing."""
+        fd, self._fd = self._fd, -1
+        with contextlib.suppress(OSError):
+            if fd >= 0:
+                disk.close(fd)
+        with contextlib.suppress(OSError):
+            disk.remove(self.temporary)
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Puts a file in place of another one at once. Raises OSError."""
+    file: RdbFile | None = None
+    try:
+        file = RdbFile(path)
+        file.write(data)
+        file.commit()
+    except BaseException:
+        if file is not None:
+            file.discard()
+        raise
+
+
+class BackgroundFile:
+    """An `RdbFile` whose system calls are made by a thread, one after another.
+
+    One piece is being written while the next one is made. The thread is the caller's, and has one worker: so files
+    that it is given one after another never meet under their temporary name, even if the first one is given up.
+    """
+
+    def __init__(self, thread: ThreadPoolExecutor, path: str, incremental: bool = True) -> None:
+        """An error in opening the file is raised by whatever is called next."""
+        self._thread = thread
+        self._file: Future[RdbFile] = thread.submit(RdbFile, path, incremental)
+        self._last: Future[object] = Future()
+        self._last.set_result(None)
+
+    async def write(self, data: bytes) -> None:
+        """Has bytes written, once those before are. Raises the error of those before."""
+        file = await wrap_future(self._file)
+        await wrap_future(self._last)
+        self._last = self._thread.submit(file.write, data)
+
+    async def commit(self) -> None:
+        """Puts the file in its place, see `RdbFile.commit`."""
+        file = await wrap_future(self._file)
+        await wrap_future(self._last)
+        await wrap_future(self._thread.submit(file.commit))
+
+    def write_now(self, data: bytes) -> None:
+        """As `write`, and waits in the caller's thread."""
+        file = self._file.result()
+        self._last.result()
+        self._last = self._thread.submit(file.write, data)
+
+    def commit_now(self) -> None:
+        """As `commit`, and waits in the caller's thread."""
+        file = self._file.result()
+        self._last.result()
+        self._thread.submit(file.commit).result()
+
+    def discard(self) -> None:
+        """Gives the file up. Does not wait for that."""
+        opened, self._last = self._file, Future()
+        self._last.cancel()
+        self._thread.submit(_discard, opened)
+
+
+def _discard(opened: Future[RdbFile]) -> None:
+    if opened.exception() is None:
+        opened.result().discard()
+
+
+class RdbInput:
+    """A file being read: `with RdbInput(path) as file: read_file(file.source, ...)`."""
+
+    def __init__(self, path: str, checksum: bool = True) -> None:
+        """Opens it; raises OSError. `checksum` is rdbchecksum."""
+        self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+        self.path = path
+        self.size = os.fstat(self._fd).st_size
+        """Bytes."""
+        self.source = Source(self._read(), checksum)
+
+    def _read(self) -> Callable[[int], bytes]:
+        fd = self._fd
+        return lambda count: os.read(fd, count)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._fd)
