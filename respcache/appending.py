@@ -3,7 +3,8 @@
 For the server:
     state.appending = Appending(state, own_process)     when the state is made, propagator and gate included
     await appending.start()     when it listens, if `appending.wanted`, instead of loading an RDB file: loads and opens
-                                the files. Raises LoadError and LoadingStopped: then the server must not start
+                                the files. Raises LoadError and LoadingStopped: then the server must not start.
+                                With load=False when a server that has stopped, and still has its data, starts again
                                 Without it, CONFIG SET appendonly yes works all the same
     appending.cron()            once a second: rewrites that are due
     appending.refuses_end       at SHUTDOWN: the first rewrite is not done, only FORCE may end the server now
@@ -30,6 +31,7 @@ from respcache.persistence.aof_manifest import ManifestError
 from respcache.persistence.rdb_file import RdbFile
 from respcache.persistence.snapshot import Snapshot
 from respcache.protocol.errors import ReplyError
+from respcache.protocol.reply import status
 from respcache.replaying import Replay
 from respcache.rewriting import Job, Rewriting, base_encoder
 from respcache.state import ServerState
@@ -40,8 +42,8 @@ CANNOT_REWRITE = ReplyError(
 )
 CANNOT_TURN_ON = "Unable to turn on AOF. Check server logs."
 NOT_LOADED = ReplyError(b"ERR Error trying to load the AOF files, check server logs.")
-STARTED = b"Background append only file rewriting started"
-SCHEDULED = b"Background append only file rewriting scheduled"
+STARTED = status(b"Background append only file rewriting started")
+SCHEDULED = status(b"Background append only file rewriting scheduled")
 
 
 class Appending:
@@ -74,15 +76,20 @@ class Appending:
         """Whether the configuration asks for an append-only file."""
         return bool(self._server.config.appendonly)
 
-    async def start(self) -> None:
+    async def start(self, load: bool = True) -> None:
         """Loads the files, which are made if there are none, and writes to them from now on.
 
-        Raises LoadError, whose text is for people, and LoadingStopped.
+        Without `load` they are those that this server has written before it stopped, with all its data. Raises
+        LoadError, whose text is for people, and LoadingStopped.
         """
         directory = self._new_directory()
         try:
             directory.take()
-            if not await self._load(directory):
+            if load and await self._load(directory):
+                pass
+            elif directory.exists:
+                directory.read()
+            else:
                 self._begin_empty(directory)
             file = directory.open_last()
         except (ManifestError, MissingError) as error:
@@ -248,7 +255,7 @@ class Appending:
     # Rewriting
 
     def rewrite_in_background(self) -> bytes:
-        """BGREWRITEAOF. Returns the status to reply. Raises ReplyError."""
+        """BGREWRITEAOF. Returns the reply. Raises ReplyError."""
         if self._rewriting.running:
             raise REWRITE_RUNS
         if self._server.snapshot is not None or self._ending is not None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from respcache import log
 from respcache.config import Arguments, Config, ConfigError, parse_args
 from respcache.directives import DIRECTIVES
+from respcache.protocol.errors import ReplyError
 from respcache.version import REDIS_VERSION, __version__
 
 if TYPE_CHECKING:  # its import takes time, which `--help` need not wait for
@@ -27,7 +28,7 @@ RESERVED_FILES = 32
 
 HELP = """\
 Usage: respcache [conf-file | -] [--directive value ...] [-]
-       respcache check FILE
+       respcache check FILE [--fix | --truncate-to-timestamp SECONDS] [--yes]
        respcache dump FILE --json|--resp
 
 Starts a Redis-compatible server. Every directive of redis.conf may follow as --directive value;
@@ -57,9 +58,10 @@ Other options:
   -v, --version           print the versions
   --check-system          say whether this machine is fit for a server
 
-RDB files:
-  check FILE              say whether a file is sound, and what is in it
-  dump FILE --json        print what is in it, a line for each key
+RDB files, append-only files, their manifests and directories:
+  check FILE              say whether it is sound, and what is in it; see check --help for exit codes
+  check FILE --fix        cut off the torn end of an append-only file, after asking
+  dump FILE --json        print what is in it, a line for each key or command
   dump FILE --resp        print the commands that make it, for redis-cli --pipe
 A configuration file of such a name is ./check or ./dump.
 
@@ -114,6 +116,7 @@ def serve(config: Config, path: str | None = None) -> None:
 
     Raises OSError and ConfigError if it cannot start.
     """
+    from respcache.loading import LoadError
     from respcache.loop import run
     from respcache.server import Server
 
@@ -128,12 +131,15 @@ def serve(config: Config, path: str | None = None) -> None:
     except OSError as error:
         log.logger.warning("%s", error.strerror or error)
         sys.exit(1)
+    except LoadError as error:
+        log.logger.warning("%s", error)
+        sys.exit(1)
 
 
 async def _serve(server: Server, config: Config) -> None:
     config.on_change("loglevel", lambda: log.set_level(config.loglevel))
-    await server.start()
     _follow_signals(server)
+    await server.start()
     pid_file = config.pidfile or ("/var/run/redis.pid" if config.daemonize else "")
     try:
         if pid_file:
@@ -156,7 +162,12 @@ def _follow_signals(server: Server) -> None:
             os._exit(1)
         received.add(number)
         log.logger.warning("Received %s scheduling shutdown...", number.name)
-        server.state.shutdown()
+        try:
+            server.state.saving.prepare_end()
+        except ReplyError:
+            received.clear()  # it could not save, and the next one asks again
+        else:
+            server.state.shutdown()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         with contextlib.suppress(NotImplementedError):  # Windows: the default handlers stay

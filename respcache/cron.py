@@ -76,6 +76,8 @@ class Cron:
         server, now = self.server, monotonic()
         if server.waiting.rest():
             server.modes.switch("serve", False)
+        server.saving.cron()
+        server.appending.cron()
         stats, timeout = server.stats, server.config.timeout
         received, sent = stats.net_input, stats.net_output
         for client in list(server.clients.values()):

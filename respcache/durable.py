@@ -68,7 +68,7 @@ class Appending(Protocol):
         """The fields aof_* of INFO persistence."""
 
     def rewrite_in_background(self) -> bytes:
-        """BGREWRITEAOF. Returns the status to reply, raises ReplyError."""
+        """BGREWRITEAOF. Returns the text to reply, raises ReplyError."""
 
     def cron(self) -> None:
         """What is due: a rewrite, a retry. Called once a second."""

@@ -63,7 +63,9 @@ class Loading:
         self._server.modes.switch("loading", True)
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            self._server.saving.prepare_end(save=False)  # what is there is not all
         self._server.loading = None
         self._server.modes.switch("loading", False)
 
@@ -139,7 +141,7 @@ class Loader(Handler):
     def function(self, code: bytes) -> None:
         """A library of functions, which has nobody to run it."""
         if not self._functions:
-            log.warning("The file has libraries of functions. They are ignored: functions are not supported yet.")
+            log.warning("The file has functions. They are ignored: functions are not supported yet.")
         self._functions += 1
 
     def select(self, db: int) -> None:

@@ -93,7 +93,7 @@ class Saving:
         self._ok = True  # how the last BGSAVE ended
         self._took = -1  # seconds of it
         self._saves = 0  # SAVE and BGSAVE that were begun
-        self._empty: tuple[str, int, bytes] | None = None  # the file of the empty data set that is to be written
+        self._empty: tuple[str, int, bytes] | None = None  # a file without data that is to be written
         self._emptying: asyncio.Task[None] | None = None
         self._at_end: bool | None = None  # whether to save at the end; None: if it is worth it
         self._last_save = server.unix_started

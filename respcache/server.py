@@ -7,8 +7,6 @@ import contextlib
 import os
 import platform
 import secrets
-import socket
-import stat
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,6 +14,7 @@ from urllib.parse import quote
 
 import respcache.commands  # noqa: F401 - fills the registry
 from respcache import unsupported
+from respcache.appending import Appending
 from respcache.clock import Clock
 from respcache.config import Config
 from respcache.connection import Connection
@@ -25,6 +24,8 @@ from respcache.dispatch import Dispatcher
 from respcache.features import eviction
 from respcache.features.notify import Notifier
 from respcache.limiting import memory_of
+from respcache.listeners import Listeners
+from respcache.loading import LoadingStopped, load_dump
 from respcache.log import logger as log
 from respcache.protocol.errors import MAX_CLIENTS
 from respcache.protocol.request import Limits
@@ -80,12 +81,16 @@ class Server:
             config = Config(DIRECTIVES)
             kept = {} if DURABLE & directives.keys() else {"save": ""}
             config.load({"port": port, "bind": "127.0.0.1", **kept, **directives})
+            self._durable = config.save or config.appendonly or {"dir", "dbfilename"} & directives.keys()
+        else:
+            self._durable = True
         unsupported.refuse(config)
         self.config = config
         self.state = state = ServerState(config, clock or Clock(), secrets.token_hex(20))
         state.modes = self._dispatcher = Dispatcher(REGISTRY, state.stats, config.renames)
         self._notifier = Notifier(state.keyspace, state.pubsub)
-        state.saving = Saving(state)
+        state.saving = self._saving = Saving(state)
+        state.appending = self._appending = Appending(state, own_process)
         state.admit = self._admit
         state.shutdown = self._shutdown_soon
         state.use_gate = self._use_gate
@@ -96,14 +101,11 @@ class Server:
         self._own_process = own_process
         self._limits = Limits()
         self._connections: set[Connection] = set()
-        self._bound: list[socket.socket] = []  # of TCP, on their way to be listeners
-        self._listeners: list[asyncio.Server] = []
-        self._unix_listener: asyncio.Server | None = None
-        self._opening: asyncio.Task[None] | None = None  # of new addresses, after CONFIG SET
+        self._listeners = Listeners(state, self._connection)
         self._stopped: asyncio.Event | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._closing = False
-        self._socket_path = ""
+        self._loaded = False
         self._follow_config()
 
     # Life
@@ -119,7 +121,7 @@ class Server:
         password = self.config.requirepass
         user = f":{quote(password, safe='')}@" if password else ""
         if not self.state.port:
-            return f"unix://{user}{self._socket_path}"
+            return f"unix://{user}{self._listeners.path}"
         hosts = [host.removeprefix("-") for host in self.config.bind]
         host = "127.0.0.1" if {"*", "0.0.0.0", "127.0.0.1"} & {*hosts} else hosts[0].replace("::*", "::1")
         return f"redis://{user}{f'[{host}]' if ':' in host else host}:{self.state.port}"
@@ -138,23 +140,37 @@ class Server:
             self._warn(name)
         self._closing = False
         self._stopping = None
-        try:
-            await self._listen()
-        except BaseException:
-            self._close_listeners()
-            raise
         self._stopped = asyncio.Event()
         self._cron = Cron(self.state, self._own_process)
-        self._cron.start()
-        log.info(
-            "Server initialized: respcache %s (speaks like Redis), port=%d, pid=%d, loop=%s, Python %s",
-            __version__,
-            self.state.port,
-            os.getpid(),
-            type(self.state.loop).__module__.partition(".")[0],
-            platform.python_version(),
-        )
-        log.info("Ready to accept connections")
+        try:
+            await self._listeners.listen()
+            log.info(
+                "Server initialized: respcache %s (speaks like Redis), port=%d, pid=%d, loop=%s, Python %s",
+                __version__,
+                self.state.port,
+                os.getpid(),
+                type(self.state.loop).__module__.partition(".")[0],
+                platform.python_version(),
+            )
+            await self._load()
+        except BaseException as error:
+            self._saving.prepare_end(save=False)  # what is there is not all
+            await self.stop()
+            if not isinstance(error, LoadingStopped):
+                raise
+        else:
+            self._cron.start()
+            log.info("Ready to accept connections")
+
+    async def _load(self) -> None:
+        """Loads the data, unless a server that had stopped still has it."""
+        if self._loaded:
+            return
+        if self._appending.wanted:
+            await self._appending.start()
+        elif self._durable:
+            await load_dump(self.state)
+        self._loaded = True
 
     async def stop(self) -> None:
         """Stops serving and closes all connections. What was already replied is still sent.
@@ -173,12 +189,13 @@ class Server:
             self._stopped.set()
 
     async def _close(self) -> None:
-        self._close_listeners()
+        self._listeners.close()
         self._cron.stop()
         self.state.memory.stop()
         for connection in list(self._connections):
             connection.close()
         self.state.unpause()
+        await self._appending.stop()
         for _ in range(100):  # a peer that does not read is not waited for
             if not self._connections:
                 break
@@ -186,6 +203,7 @@ class Server:
         for connection in list(self._connections):
             connection.close(flush=False)
         await asyncio.sleep(0)
+        await self._saving.close()
         log.info("Bye bye")
 
     async def wait_stopped(self) -> None:
@@ -201,157 +219,16 @@ class Server:
         await self.stop()
 
     def _shutdown_soon(self) -> None:
-        if self._stopping is None:
+        if self.state.loading is not None:
+            self.state.loading.stop()
+        elif self._stopping is None:
             log.info("User requested shutdown...")
             self._stopping = self.state.loop.create_task(self.stop())
 
-    # Sockets
-
-    async def _listen(self) -> None:
-        config = self.config
-        if config.port or not config.unixsocket:
-            self._listen_on(self._bind(config.port))
-            await self._open(self._bound)
-        if config.unixsocket:
-            await self._listen_unix(os.path.abspath(config.unixsocket))
-
-    def _listen_on(self, bound: list[socket.socket]) -> None:
-        self._bound = bound
-        self.state.port = bound[0].getsockname()[1] if bound else 0
-
-    def _bind(self, port: int) -> list[socket.socket]:
-        """Listens on all addresses of `bind`, or on none: OSError. Connections wait until `_open`.
-
-        Port 0 takes one that is free on the first address.
-        """
-        bound: list[socket.socket] = []
-        try:
-            for word in self.config.bind:
-                host = word.removeprefix("-")  # it may be missing
-                try:
-                    bound.append(self._bind_one(host, port))
-                except OSError as error:
-                    if host != word:
-                        continue
-                    what = f"Could not create server TCP listening socket {host}:{port}: {_reason(error)}"
-                    raise OSError(error.errno, what) from None
-                port = port or bound[0].getsockname()[1]
-            if not bound:
-                raise OSError(f"None of the addresses of 'bind' is available: {' '.join(self.config.bind)}")
-        except BaseException:
-            for made in bound:
-                made.close()
-            raise
-        return bound
-
-    def _bind_one(self, host: str, port: int) -> socket.socket:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        name = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
-        made = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            if os.name == "posix":  # elsewhere it would let two servers share a port
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            made.bind((name, port))
-            made.listen(self.config.tcp_backlog)
-            made.setblocking(False)
-        except BaseException:
-            made.close()
-            raise
-        return made
-
-    async def _open(self, bound: list[socket.socket]) -> None:
-        """Accepts connections on sockets that listen, unless they were closed meanwhile."""
-        while bound:
-            listener = await self.state.loop.create_server(
-                self._tcp_connection, sock=bound.pop(0), backlog=self.config.tcp_backlog
-            )
-            if bound is not self._bound:
-                listener.close()
-                return
-            self._listeners.append(listener)
-
-    def _rebind(self, port: int) -> None:
-        """Listens elsewhere after CONFIG SET, nowhere if `port` is 0. The clients stay.
-
-        Raises ValueError if it cannot, and then listens where it did before.
-        """
-        if self._stopped is None or self._closing:
-            return
-        try:
-            bound = self._bind_beside(port) if port else []
-        except OSError as error:
-            log.warning("%s", error.strerror or error)
-            raise ValueError("Unable to listen on this port. Check server logs.") from None
-        self._close_tcp()
-        self._listen_on(bound)
-        self._open_soon()
-
-    def _bind_beside(self, port: int) -> list[socket.socket]:
-        """As `_bind`, while the server still listens. What is in the way of other addresses of the same port is
-        closed before; if that was in vain, it is opened again."""
-        before = self.state.port
-        try:
-            return self._bind(port)
-        except OSError:
-            if port != before:
-                raise
-        listening = [*self._bound, *(listener.sockets[0] for listener in self._listeners)]
-        hosts = [one.getsockname()[0] for one in listening]
-        self._close_tcp()
-        try:
-            return self._bind(port)
-        except OSError:
-            back = []
-            for host in hosts:
-                with contextlib.suppress(
-                    OSError
-                ):  # taken by somebody in the meantime: rather on some than on none
-                    back.append(self._bind_one(host, before))
-            self._listen_on(back)
-            self._open_soon()
-            raise
-
-    def _open_soon(self) -> None:
-        self._opening = self.state.loop.create_task(self._open(self._bound))
-
-    async def _listen_unix(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISSOCK(os.stat(path).st_mode):
-                os.unlink(path)
-        connect, backlog = self._unix_connection, self.config.tcp_backlog
-        try:
-            self._unix_listener = await self.state.loop.create_unix_server(connect, path, backlog=backlog)
-        except OSError as error:
-            raise OSError(error.errno, f"Failed opening Unix socket {path}: {_reason(error)}") from None
-        self._socket_path = path
-        if self.config.unixsocketperm:
-            os.chmod(path, self.config.unixsocketperm)
-
-    def _close_tcp(self) -> None:
-        for listener in self._listeners:
-            listener.close()
-        while self._bound:
-            self._bound.pop().close()
-        self._listeners = []
-        self._bound = []  # which `_open` notices
-
-    def _close_listeners(self) -> None:
-        self._close_tcp()
-        if self._unix_listener is not None:
-            self._unix_listener.close()
-            self._unix_listener = None
-            with contextlib.suppress(OSError):
-                os.unlink(self._socket_path)
-
-    def _tcp_connection(self) -> Connection:
-        return Connection(self.state, self._limits, False, self._lost)
-
-    def _unix_connection(self) -> Connection:
-        return Connection(self.state, self._limits, True, self._lost)
-
     # Clients
+
+    def _connection(self, unix: bool) -> Connection:
+        return Connection(self.state, self._limits, unix, self._lost)
 
     def _admit(self, client: Client) -> bytes:
         """Lets a new client in, or returns the error that it gets before it is closed."""
@@ -402,8 +279,8 @@ class Server:
             ("client-output-buffer-limit",): self._set_output_limits,
             ("notify-keyspace-events",): self._set_notifications,
             eviction.DIRECTIVES: self.state.memory.follow,
-            ("port",): lambda: self._rebind(self.config.port),
-            ("bind",): lambda: self._rebind(self.config.port or self.state.port),
+            ("port",): lambda: self._move(self.config.port),
+            ("bind",): lambda: self._move(self.config.port or self.state.port),
         }
         for names, follow in watch.items():
             follow()
@@ -412,6 +289,10 @@ class Server:
         for name in unsupported.WARNED:
             self.config.on_change(name, partial(self._warn, name))
         self.config.on_change("tls-port", self._refuse_tls)
+
+    def _move(self, port: int) -> None:
+        if self._stopped is not None and not self._closing:
+            self._listeners.rebind(port)
 
     def _warn(self, name: str) -> None:
         if text := unsupported.warning(self.config, name):
@@ -443,10 +324,3 @@ class Server:
     def _set_output_limits(self) -> None:
         for connection in self._connections:
             connection.output_limit = self.config.output_limit(connection.client.kind)
-
-
-def _reason(error: OSError) -> str:
-    """Without the address that asyncio adds to it."""
-    if isinstance(error, socket.gaierror) or not error.errno:
-        return error.strerror or str(error)
-    return os.strerror(error.errno)

@@ -6,12 +6,13 @@ import hiredis
 
 from respcache.clock import Clock
 from respcache.features.blocking import Pause
-from respcache.persistence.commands import commands
 from respcache.registry import REGISTRY
 from respcache.state import Client
 from respcache.store.digest import digest_of_all
 from respcache.store.hash import deadlines_of
 from respcache.store.keyspace import Keyspace
+from respcache.store.stream import Stream
+from respcache.store.stream_groups import Group
 from respcache.store.types import type_name
 from tests.unit.test_connection import Peers, Socket
 from tests.wire import Argument, encode
@@ -111,16 +112,23 @@ class Replica:
 
 
 def contents(keyspace: Keyspace) -> dict[tuple[int, bytes], object]:
-    """All that is stored, deadlines included, in a form that can be compared; not what consumers did when."""
+    """All that is stored, deadlines included, in a form that can be compared; not when consumers did something."""
     found: dict[tuple[int, bytes], object] = {(-1, b""): digest_of_all(keyspace.databases)}
     for db in keyspace.databases:
         for shard in db.shards if db.size else ():
             for key, value in shard.items():
-                kind = type_name(value)
+                kind: object = type_name(value)
                 fields = sorted((deadlines_of(value) or _NONE).items()) if kind == b"hash" else []
-                made = sorted(map(tuple, commands(key, value))) if kind == b"stream" else kind
-                found[db.index, key] = (db.deadline(key), fields, made)
+                if isinstance(value, Stream):
+                    groups = {name: _group(group) for name, group in value.groups.items()}
+                    kind = (value.last_id, value.entries_added, value.max_deleted_id, groups)
+                found[db.index, key] = (db.deadline(key), fields, kind)
     return found
+
+
+def _group(group: Group) -> object:
+    pending = {id: (found.consumer.name, found.delivered, found.count) for id, found in group.pending.items()}
+    return group.last_id, group.entries_read, sorted(group.consumers), pending
 
 
 _NONE: dict[bytes, int] = {}

@@ -43,6 +43,7 @@ LAYERS = [
     ["dispatch"],
     ["peer"],
     ["connection"],
+    ["listeners"],
     ["cron"],
     ["server"],
     ["loop"],

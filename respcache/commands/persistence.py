@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from respcache.protocol.errors import SYNTAX
-from respcache.protocol.reply import OK, integer
+from respcache.protocol.reply import OK, integer, status
 from respcache.registry import ADMIN, FAST, LOADING, NO_ASYNC_LOADING, NO_MULTI, NOSCRIPT, STALE, command
 from respcache.state import Client
 
@@ -31,7 +31,7 @@ def bgsave(c: Client, *schedule: bytes) -> bytes:
 @command(ADMIN | NOSCRIPT | NO_ASYNC_LOADING, group="server")
 def bgrewriteaof(c: Client) -> bytes:
     """Makes the append-only file as short as the data allows. O(1). Since 1.0.0."""
-    return c.server.appending.rewrite_in_background()
+    return status(c.server.appending.rewrite_in_background())
 
 
 @command(

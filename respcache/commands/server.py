@@ -7,7 +7,7 @@ import random
 from respcache.commands.arguments import integer as parse_integer
 from respcache.features.blocking import Disconnect
 from respcache.protocol.errors import SYNTAX, ReplyError
-from respcache.protocol.reply import EMPTY_ARRAY, ZERO, array, bulk, bulks, integer
+from respcache.protocol.reply import EMPTY_ARRAY, ZERO, array, bulk, bulks
 from respcache.registry import (
     ADMIN,
     ALLOW_BUSY,

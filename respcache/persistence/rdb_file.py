@@ -14,10 +14,12 @@ import os
 from asyncio import wrap_future
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Self
+from typing import Self, TypeVar
 
 from respcache.persistence import disk
 from respcache.persistence.source import Source
+
+_Result = TypeVar("_Result")
 
 SYNC_EACH = 4 << 20
 """Bytes after which an incremental file is made sure of, so that the last time does not take seconds."""
@@ -90,15 +92,15 @@ class BackgroundFile:
 
     async def write(self, data: bytes) -> None:
         """Has bytes written, once those before are. Raises the error of those before."""
-        file = await wrap_future(self._file)
-        await wrap_future(self._last)
+        file = await _outcome(self._file)
+        await _outcome(self._last)
         self._last = self._thread.submit(file.write, data)
 
     async def commit(self) -> None:
         """Puts the file in its place, see `RdbFile.commit`."""
-        file = await wrap_future(self._file)
-        await wrap_future(self._last)
-        await wrap_future(self._thread.submit(file.commit))
+        file = await _outcome(self._file)
+        await _outcome(self._last)
+        await _outcome(self._thread.submit(file.commit))
 
     def write_now(self, data: bytes) -> None:
         """As `write`, and waits in the caller's thread."""
@@ -117,6 +119,11 @@ class BackgroundFile:
         opened, self._last = self._file, Future()
         self._last.cancel()
         self._thread.submit(_discard, opened)
+
+
+async def _outcome(future: Future[_Result]) -> _Result:
+    """What the thread made of a call; without a turn of the loop if it is known already."""
+    return future.result() if future.done() else await wrap_future(future)
 
 
 def _discard(opened: Future[RdbFile]) -> None:

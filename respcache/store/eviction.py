@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import islice
 from operator import itemgetter
 from random import random
@@ -29,11 +30,21 @@ WINDOW = 64
 """Keys of a slot that are looked at, at most."""
 REFRESH = 4096
 """Draws after which it is looked up anew which slots have keys."""
+_MOST_COPIED = 4096  # keys of a shard that is copied
 _CROWDED = 8  # times as many keys as the mean, and a window, make a slot crowded
 
 _second = itemgetter(1)
 
 Shard = Mapping[bytes, object]
+
+
+@cache
+def _compact_size(count: int) -> int:
+    """Bytes of a dict with so many keys that was copied from one out of which some were taken."""
+    holed = dict.fromkeys(range(3 * count))
+    for number in range(2 * count):
+        del holed[number]
+    return dict(holed).__sizeof__()
 
 
 class Draw:
@@ -74,19 +85,15 @@ class Draw:
             self._left = 0
 
     def _refresh(self, shards: Sequence[Shard] | Mapping[int, Shard], size: int) -> None:
-        pairs = shards.items() if type(shards) is dict else enumerate(shards)
-        sizes = {slot: len(shard) for slot, shard in pairs if shard}
-        self._slots = list(sizes)
-        self._left = min(REFRESH, len(sizes) // 2 + 1)
+        if type(shards) is dict:
+            slots = self._slots = list(shards)
+        else:
+            slots = self._slots = [slot for slot, shard in enumerate(shards) if shard]
+        self._left = REFRESH if len(slots) == 1 else min(REFRESH, len(slots) // 2 + 1)
         self._lists.clear()
-        self._crowded = []
-        if sizes:
-            most = _CROWDED * size // len(sizes) + WINDOW
-            self._crowded = [slot for slot, count in sizes.items() if count > most]
-            if len(sizes) == 1:
-                self._crowded = self._slots
-                self._left = REFRESH
-        self._share = sum([sizes[slot] for slot in self._crowded]) / size if size else 0.0
+        most = _CROWDED * size // (len(slots) or 1) + WINDOW
+        self._crowded = [slot for slot in slots if len(shards[slot]) > most or len(slots) == 1]
+        self._share = sum([len(shards[slot]) for slot in self._crowded]) / (size or 1)
 
     def _window(self, slot: int, shard: Shard) -> list[bytes]:
         if slot not in self._crowded and len(shard) < 1 << 14:
@@ -132,6 +139,7 @@ class Evictor:
                 shard: Shard = db.deadlines.slots.get(slot, {}) if self._volatile else db.shards[slot]
                 if key in shard and self._rank(db, slot, key) <= -rank:  # else it is gone, or was used since
                     self._delete(db, key)
+                    self._compact(db, slot)
                     return True
         return False
 
@@ -185,6 +193,23 @@ class Evictor:
         if db.accesses is not None and self._order != "ttl":
             return db.accesses.rank(slot, key)
         return db.deadlines.slots[slot][key]
+
+    def _compact(self, db: Database, slot: int) -> None:
+        """Makes the tables of a slot small again.
+
+        A dict out of which keys are taken keeps their places, and makes a table three times as big as what is left once
+        those are used up. Where as many keys go as come, that is half of the memory for nothing.
+        """
+        shard = db.shards[slot]
+        count = len(shard)
+        if 0 < count <= _MOST_COPIED:
+            small = _compact_size(count)
+            if shard.__sizeof__() >= small:
+                db.shards[slot] = dict(shard.items())
+            if db.accesses is not None:
+                words = db.accesses.slots.get(slot)
+                if words is not None and len(words) == count and words.__sizeof__() >= small:
+                    db.accesses.slots[slot] = dict(words.items())
 
     def _delete(self, db: Database, key: bytes) -> None:
         if db.delete(key, EVICTED):

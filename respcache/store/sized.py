@@ -18,13 +18,14 @@ from random import random
 from respcache.store.database import EMPTY, Database, Value
 from respcache.store.events import SET, Event
 from respcache.store.expiry import TIME
-from respcache.store.footprint import BLOCK, ROUND, Footprint, string_bytes
+from respcache.store.footprint import BLOCK, INTEGER, ROUND, Footprint, string_bytes
 from respcache.store.lazyfree import is_heavy
 from respcache.store.sizes import ENTRY, allocated
 from respcache.store.slot import BRACE, MASK, SLOTS, hash_slot, tagged_slot
 
 _EIGHTH = 3
 _SOME_SLOTS = 128
+_CHUNK = 16  # bytes that the C library adds to a table
 
 
 class SizedDatabase(Database):
@@ -161,7 +162,8 @@ def tables(db: Database) -> int:
     tables = [db.shards[slot] for slot in slots]
     keys = sum(map(len, tables))
     tables += filter(None, [words.get(slot) for slot in slots])
-    size = db.size * (sum(map(allocated, tables)) / keys - ENTRY)
+    size = db.size * ((sum(map(allocated, tables)) + _CHUNK * len(tables)) / keys - ENTRY)
+    size += allocated(db.shards) + allocated(db.used) + allocated(words) + INTEGER * len(words)
     for deadlines in (db.deadlines, db.field_deadlines):
         if deadlines.count:
             some = list(islice(deadlines.slots.values(), _SOME_SLOTS))

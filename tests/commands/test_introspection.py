@@ -119,15 +119,13 @@ TO_COME = {b"cluster", b"scripting", b"sentinel"}
 TO_COME_COMMANDS = {
     *(
         "acl",
-        "bgrewriteaof",
-        "bgsave",
         "client|caching",
         "client|tracking",
         "debug",
         "failover",
         "migrate",
     ),
-    *("psync", "replconf", "replicaof", "save", "slaveof", "sync"),
+    *("psync", "replconf", "replicaof", "slaveof", "sync"),
 }
 
 

@@ -18,10 +18,10 @@ SCHEDULED = Status("Background saving scheduled")
 IN_PROGRESS = Error("ERR Background save already in progress")
 CANNOT_END = Error("ERR Errors trying to SHUTDOWN. Check logs.")
 MISCONF = (
-    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may "
-    "modify the data set are disabled, because this instance is configured to report errors during writes if RDB "
-    "snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB "
-    "error."
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands "
+    "that may modify the data set are disabled, because this instance is configured to report errors during "
+    "writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for "
+    "details about the RDB error."
 )
 REFUSED = Error(MISCONF)
 

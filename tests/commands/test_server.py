@@ -1,4 +1,4 @@
-"""TIME, LASTSAVE, ROLE, SHUTDOWN, LOLWUT."""
+"""TIME, ROLE, SHUTDOWN, LOLWUT."""
 
 from __future__ import annotations
 
@@ -22,11 +22,6 @@ def test_time(c: Wire) -> None:
     seconds, microseconds = c("TIME")
     assert int(seconds) * 1_000_000 + int(microseconds) >= before
     assert c("TIME", "x") == arity_error("time")
-
-
-def test_lastsave(c: Wire) -> None:
-    assert 0 < c("LASTSAVE") <= time.time()
-    assert c("LASTSAVE", "x") == arity_error("lastsave")
 
 
 def test_role(c: Wire) -> None:

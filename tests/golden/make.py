@@ -1,7 +1,7 @@
 """Writes the files of this directory anew: `python -m tests.golden.make`.
 
-Old servers are not to be had any more, so what they wrote is built here byte by byte from the description of the format,
-with nothing of the package, whose reader these files are to try. See README.md.
+Old servers are not to be had any more, so what they wrote is built here byte by byte from the description of the
+format, with nothing of the package, whose reader these files are to try. See README.md.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def files() -> dict[str, bytes]:
     )
     pairs = ziplist(b"f", b"v", b"n", 12, b"long", LARGE)
     made["v4-hash-ziplist.rdb"] = file(4, FIRST, key(13, b"hash", text(pairs)))
-    elements = [b"a", *INTEGERS, b"b" * 260, b"c" * 16384, b"d"]
+    elements: list[bytes | int] = [b"a", *INTEGERS, b"b" * 260, b"c" * 16384, b"d"]
     made["v6-ziplist.rdb"] = file(6, FIRST, key(10, b"list", text(ziplist(*elements))))
     quicklist = [length(3), text(ziplist(b"a", 1)), text(ziplist(b"hello")), text(ziplist(*INTEGERS))]
     seven = [

@@ -202,10 +202,10 @@ def answers(port: int) -> bool:
 def test_a_refused_move_leaves_the_listeners_alone() -> None:
     async def main() -> None:
         async with respcache.Server(port=0) as server, respcache.Server(port=0) as other:
-            listeners, port = list(server._listeners), server.port
+            listeners, port = list(server._listeners.tcp), server.port
             with pytest.raises(SetError, match="Unable to listen on this port"):
                 server.config.set_many([("port", str(other.port))])
-            assert server._listeners == listeners  # not closed for a moment
+            assert server._listeners.tcp == listeners  # not closed for a moment
             assert server.port == port
             assert await asyncio.to_thread(answers, port)
 
@@ -233,14 +233,14 @@ def test_a_way_back_that_is_half_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def main() -> None:
         async with respcache.Server(port=0, bind="127.0.0.1 127.0.0.2") as server:
-            port, plain = server.port, server._bind_one
+            port, plain = server.port, server._listeners._bind_one
 
             def bind_one(host: str, number: int) -> socket.socket:
                 if host == "127.0.0.2":
                     raise OSError(errno.EADDRINUSE, "taken")
                 return plain(host, number)
 
-            monkeypatch.setattr(server, "_bind_one", bind_one)
+            monkeypatch.setattr(server._listeners, "_bind_one", bind_one)
             with pytest.raises(SetError, match="Unable to listen on this port"):
                 server.config.set_many([("bind", "127.0.0.2")])
             assert server.port == port
@@ -266,12 +266,12 @@ def test_a_server_that_shut_down_is_forgotten() -> None:
 def test_an_error_while_it_stops_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     server = respcache.start(port=0)
     assert server._server is not None
-    close = server._server._close_listeners
+    close = server._server._listeners.close
 
     def broken() -> None:
         close()
         raise RuntimeError("made up")
 
-    monkeypatch.setattr(server._server, "_close_listeners", broken)
+    monkeypatch.setattr(server._server._listeners, "close", broken)
     server.stop()
     assert not server._thread.is_alive()

@@ -77,7 +77,7 @@ def test_files_go_both_ways(
         c.send("SHUTDOWN", "NOSAVE")
         assert c.closed()
     if shutil.which("redis-check-rdb"):
-        command = ["redis-check-rdb", tmp_path / "dump.rdb"]
+        command = ["redis-check-rdb", str(tmp_path / "dump.rdb")]
         checked = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         assert checked.returncode == 0, checked.stdout
     with reader("--enable-debug-command", "yes", directory=tmp_path) as server, Wire(server.port) as c:

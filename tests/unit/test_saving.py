@@ -59,7 +59,8 @@ class Rig:
         self.ahead = 0
         """Milliseconds by which the server's clock is."""
         clock = Clock(lambda: time.time_ns() // 1_000_000 + self.ahead)
-        self.server = Server(port=0, clock=clock, enable_protected_configs="yes", dir=str(directory), save=save, **directives)
+        directives |= {"dir": str(directory), "save": save, "enable_protected_configs": "yes"}
+        self.server = Server(port=0, clock=clock, **directives)
         self.state: ServerState = self.server.state
         self.state.loop = asyncio.get_running_loop()
         self.saving = self.state.saving

@@ -14,8 +14,9 @@ from respcache.clock import Clock
 from respcache.config import Config, SetError
 from respcache.connection import Connection
 from respcache.directives import DIRECTIVES
+from respcache.listeners import _reason
 from respcache.protocol.errors import MAX_CLIENTS
-from respcache.server import EXACT_BELOW, PROTECTED, SHUTTING_DOWN, Server, _reason
+from respcache.server import EXACT_BELOW, PROTECTED, SHUTTING_DOWN, Server
 from tests.unit.test_connection import Peers
 from tests.wire import encode
 

@@ -11,7 +11,7 @@ import pytest
 
 from respcache import thread
 from respcache.config import ConfigError
-from respcache.server import Server
+from respcache.listeners import Listeners
 from respcache.thread import ServerThread, start, stop
 from tests.servers import ROOT
 from tests.wire import PONG, Wire
@@ -83,13 +83,13 @@ def test_stop_from_another_thread_while_it_ends_by_itself() -> None:
 
 
 def test_stop_waits_until_it_has_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    close = Server._close_listeners
+    close = Listeners.close
 
-    def slowly(self: Server) -> None:
+    def slowly(self: Listeners) -> None:
         time.sleep(0.05)
         close(self)
 
-    monkeypatch.setattr(Server, "_close_listeners", slowly)
+    monkeypatch.setattr(Listeners, "close", slowly)
     server = start(port=0)
     server.stop()
     assert threads() == []

@@ -253,7 +253,7 @@ def test_the_entries_of_a_shard(compress: bool) -> None:
     for deadlines in (None, {}, {key: LATE + len(key) for key in shard if len(key) % 3}):
         pieces, big = shard_entries(shard, deadlines, compress=compress)
         assert big == [b"k" * (len(values) - 1)]
-        expected = []
+        expected: list[bytes] = []
         for key, value in shard.items():
             if key not in big:
                 expected += entry_pieces(key, value, (deadlines or {}).get(key), compress=compress)
