@@ -27,7 +27,6 @@ from benchmarks.load import NAMES, Server, cores, environment, installed, pinned
 from benchmarks.memory import key, value
 
 POLICIES = ("allkeys-lru", "allkeys-lfu")
-PIPELINE = 64
 RECEIVE = 1 << 16
 SETTLE_SECONDS = 0.5  # in which a server's cron takes its turns
 _HIT = len(b"$10\r\n") + len(value(0)) + 2
@@ -53,11 +52,11 @@ def zipf(keys: int, count: int, seed: int = 7) -> list[int]:
     return Random(seed).choices(range(keys), cum_weights=weights, k=count)
 
 
-def read_through(connection: socket.socket, numbers: Sequence[int]) -> tuple[int, int]:
+def read_through(connection: socket.socket, numbers: Sequence[int], pipeline: int) -> tuple[int, int]:
     """GETs keys, and SETs those that are missing. Returns the hits and the number of commands."""
     hits = 0
-    for first in range(0, len(numbers), PIPELINE):
-        batch = numbers[first : first + PIPELINE]
+    for first in range(0, len(numbers), pipeline):
+        batch = numbers[first : first + pipeline]
         connection.sendall(b"".join([b"*2\r\n$3\r\nGET\r\n$16\r\n%b\r\n" % key(number) for number in batch]))
         missing = [number for number, hit in zip(batch, _replies(connection, len(batch)), strict=True) if not hit]
         hits += len(batch) - len(missing)
@@ -130,20 +129,20 @@ def measure(
     with Server(name, python=options.python, core=core) as server, server.connect() as connection:
         configure(connection, policy, limit)
         half = len(numbers) // 2
-        _run(connection, numbers[:half], deadline)
+        _run(connection, numbers[:half], options.pipeline, deadline)
         cpu, since = cpu_seconds(server.pid), perf_counter()
-        hits, commands = _run(connection, numbers[half:], deadline)
+        hits, commands = _run(connection, numbers[half:], options.pipeline, deadline)
         cpu, took = cpu_seconds(server.pid) - cpu, perf_counter() - since
         peak = peak_bytes(server.pid)
     return Result(hits / (len(numbers) - half), commands / took, cpu / commands * 1e6, peak, limit)
 
 
-def _run(connection: socket.socket, numbers: Sequence[int], deadline: float) -> tuple[int, int]:
+def _run(connection: socket.socket, numbers: Sequence[int], pipeline: int, deadline: float) -> tuple[int, int]:
     hits = commands = 0
     for first in range(0, len(numbers), 10_000):
         if perf_counter() > deadline:
             raise LoadError("the load did not end in time")
-        hit, ran = read_through(connection, numbers[first : first + 10_000])
+        hit, ran = read_through(connection, numbers[first : first + 10_000], pipeline)
         hits += hit
         commands += ran
     return hits, commands
@@ -170,6 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--keys", type=int, default=2_000_000)
     parser.add_argument("--part", type=float, default=0.1, help="of the keys that the limit holds")
     parser.add_argument("--requests", type=int, default=3_000_000, help="GETs, half of them to warm up")
+    parser.add_argument("--pipeline", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=120.0, help="deadline of each run")
     parser.add_argument("--policy", choices=POLICIES, action="append", help="only this one")
     parser.add_argument("--server", choices=NAMES, help="only this one")

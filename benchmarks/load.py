@@ -40,25 +40,40 @@ MOST_REQUESTS = 1_000_000
 
 
 class Server:
-    """A running server, respcache or redis-server, with persistence off and its own temporary directory.
+    """A running server, respcache or redis-server, in a temporary directory; persistence is off unless `settings`
+    say otherwise.
 
     `with Server("respcache", core=0) as server:`; terminated on leaving. `startup` is the time in seconds
     from the start of the process to its first PONG. Raises LoadError if that takes too long or the process
     ends first.
     """
 
-    def __init__(self, name: str, *, python: str = sys.executable, core: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        python: str = sys.executable,
+        core: int | None = None,
+        settings: Sequence[str] = (),
+    ) -> None:
         command = {"respcache": [python, "-m", "respcache"], "redis": ["redis-server"]}[name]
         self.name = name
         self.port = free_port()
         self._directory = tempfile.TemporaryDirectory(prefix="respcache-bench-", ignore_cleanup_errors=True)
-        self._log = Path(self._directory.name, "log")
+        self.directory = Path(self._directory.name)
+        """Where it works; it is gone when the server is."""
+        self._command = [*command, "--port", str(self.port), *SETTINGS, *settings]
+        self._core = core
+        self._start()
+
+    def _start(self) -> None:
+        self._log = self.directory / "log"
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        with self._log.open("wb") as log, pinned(core):
+        with self._log.open("wb") as log, pinned(self._core):
             started = time.perf_counter()
             self._process = subprocess.Popen(
-                [*command, "--port", str(self.port), *SETTINGS],
-                cwd=self._directory.name,
+                self._command,
+                cwd=self.directory,
                 env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -86,6 +101,13 @@ class Server:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
+
+    def restart(self) -> str:
+        """Kill the process and start another one in the same directory; returns what that has logged."""
+        self._process.kill()
+        self._process.wait()
+        self._start()
+        return self._log.read_text(errors="replace")
 
     def stop(self) -> None:
         """Terminate the process, kill it if it lingers, and remove its directory."""

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 from asyncio import wrap_future
 from concurrent.futures import Future
 from functools import partial
@@ -28,22 +29,23 @@ from respcache.loading import LoadError
 from respcache.log import logger as log
 from respcache.persistence.aof import AofDirectory, Log, MissingError
 from respcache.persistence.aof_manifest import ManifestError
-from respcache.persistence.rdb_file import RdbFile
-from respcache.persistence.snapshot import Snapshot
 from respcache.protocol.errors import ReplyError
-from respcache.protocol.reply import status
 from respcache.replaying import Replay
-from respcache.rewriting import Job, Rewriting, base_encoder
+from respcache.rewriting import Job, Rewriting, make_base
 from respcache.state import ServerState
 
 REWRITE_RUNS = ReplyError(b"ERR Background append only file rewriting already in progress")
 CANNOT_REWRITE = ReplyError(
     b"ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
 )
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that has synced is heard, however busy the loop is. (With Python's 5 ms, `always` does
+49,000 writes a second instead of 57,000, and replies come up to 10 ms late.)"""
+
 CANNOT_TURN_ON = "Unable to turn on AOF. Check server logs."
 NOT_LOADED = ReplyError(b"ERR Error trying to load the AOF files, check server logs.")
-STARTED = status(b"Background append only file rewriting started")
-SCHEDULED = status(b"Background append only file rewriting scheduled")
+STARTED = b"Background append only file rewriting started"
+SCHEDULED = b"Background append only file rewriting scheduled"
 
 
 class Appending:
@@ -57,6 +59,7 @@ class Appending:
         self.scheduled = False
         """A rewrite begins as soon as it can."""
         self._waiting = False  # the first base is still to be written
+        self._complete = False  # it has stopped, and the files have all of the data
         self._directory: AofDirectory | None = None
         self._writer: AofWriter | None = None
         self._rewriting = Rewriting(server)
@@ -79,18 +82,17 @@ class Appending:
     async def start(self, load: bool = True) -> None:
         """Loads the files, which are made if there are none, and writes to them from now on.
 
-        Without `load` they are those that this server has written before it stopped, with all its data. Raises
-        LoadError, whose text is for people, and LoadingStopped.
+        Without `load` the server has its data already, since it runs again after it had stopped. Raises LoadError,
+        whose text is for people, and LoadingStopped.
         """
+        if self.on:
+            return  # it was turned on since
         directory = self._new_directory()
         try:
             directory.take()
-            if load and await self._load(directory):
-                pass
-            elif directory.exists:
-                directory.read()
-            else:
-                self._begin_empty(directory)
+            directory.sweep()
+            if not (await self._load(directory) if load else self._reopen(directory)):
+                make_base(self._server, directory)
             file = directory.open_last()
         except (ManifestError, MissingError) as error:
             directory.leave()
@@ -104,6 +106,7 @@ class Appending:
             directory.leave()
             raise
         self._directory = directory
+        self._complete = False
         self.on = True
         self._attach(file)
         self._count_sizes(as_base=True)
@@ -111,9 +114,21 @@ class Appending:
             self._server.loop.create_task(self._collect(directory))
 
     async def stop(self) -> None:
-        """Ends everything: what was written is synced under every policy, and the directory is free for others."""
+        """Ends everything: what was written is synced under every policy, and the directory is free for others.
+
+        If the first base is not done yet, it is made now, while everything else waits.
+        """
         await self._rewriting.stop()
+        if self._waiting and self._directory is not None:
+            try:
+                self._directory.take()
+                make_base(self._server, self._directory)
+                self._directory.collect()
+                self._waiting = False
+            except OSError as error:
+                log.warning("Can't write the first base of the append only file: %s", error)
         if self.on:
+            self._complete = not self._waiting
             self._detach()
         if self._ending is not None:
             await self._ending
@@ -127,7 +142,9 @@ class Appending:
 
     def _new_directory(self) -> AofDirectory:
         config = self._server.config
-        return AofDirectory(os.path.join(config.dir, config.appenddirname), config.appendfilename)
+        return AofDirectory(
+            os.path.abspath(os.path.join(config.dir, config.appenddirname)), config.appendfilename
+        )
 
     async def _load(self, directory: AofDirectory) -> bool:
         """Loads what there is. Tells whether there was anything."""
@@ -142,19 +159,12 @@ class Appending:
         self._server.saving.loaded()
         return True
 
-    def _begin_empty(self, directory: AofDirectory) -> None:
-        """Makes the first base, of what there is, which is usually nothing."""
-        rdb = bool(self._server.config.aof_use_rdb_preamble)
-        path = directory.next_base(rdb)
-        log.info("Creating AOF base file %s on server start", os.path.basename(path))
-        file = RdbFile(path)
-        try:
-            Snapshot(self._server.keyspace, base_encoder(self._server, rdb)).run_now(file.write)
-            file.commit()
-        except BaseException:
-            file.discard()
-            raise
-        directory.adopt_base(rdb, keep=0)
+    def _reopen(self, directory: AofDirectory) -> bool:
+        """Looks at what there is. Tells whether that is all of the data: this server wrote it before it stopped."""
+        if directory.exists:
+            directory.read(check=self._complete)
+            return self._complete
+        return False
 
     # Writing
 
@@ -171,6 +181,8 @@ class Appending:
         writer.fatal = self._fatal
         writer.grown = self._grown
         self._writer = writer
+        if self._own_process:
+            sys.setswitchinterval(SWITCH_INTERVAL)
         server.propagator.start()
         server.modes.switch("propagate", True)
         server.use_gate(True)
@@ -196,6 +208,7 @@ class Appending:
             try:
                 await wrap_future(done)
             except OSError as error:
+                self._complete = False
                 log.warning("Error writing the last of the AOF file: %s", error)
             writer.finished()
             self._server.use_gate(False)
@@ -255,7 +268,7 @@ class Appending:
     # Rewriting
 
     def rewrite_in_background(self) -> bytes:
-        """BGREWRITEAOF. Returns the reply. Raises ReplyError."""
+        """BGREWRITEAOF. Returns the text to reply. Raises ReplyError."""
         if self._rewriting.running:
             raise REWRITE_RUNS
         if self._server.snapshot is not None or self._ending is not None:
@@ -272,7 +285,9 @@ class Appending:
         """Begins a rewrite that is due, unless something is in the way. Called once a second."""
         if self._rewriting.running or self._server.snapshot is not None or self._ending is not None:
             return
-        if self.scheduled or (self.on and not self._waiting and self._has_grown() and not self._rewriting.must_wait):
+        if self.scheduled or (
+            self.on and not self._waiting and self._has_grown() and not self._rewriting.must_wait
+        ):
             with contextlib.suppress(OSError, ManifestError):
                 self._rewrite()
 

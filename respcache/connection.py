@@ -33,11 +33,9 @@ PIECE = 16 * 1024
 """Bytes handed to hiredis at once. It moves what is left of its buffer after each request, so less is faster; and
 it bounds the replies that are gathered before the output limits are looked at."""
 
-
 NIL = b"_\r\n"
 """Fed to hiredis behind a piece, it comes back as None if the piece was complete, and as anything else if not.
 (`has_data` does not tell: the elements of an array are consumed as they come.)"""
-
 GONE = Gone()
 
 
@@ -131,6 +129,12 @@ class Connection(Peer):
                 self.send(reply)
             self.server.loop.call_soon(self._resume)
 
+    def _pause(self, pause: Pause, argv: list[bytes]) -> None:
+        """Begins a pause. Who waits for keys does not run the request again, but tells of it once it is served."""
+        self._held = argv if pause.retry else []
+        if self.client.waiter:
+            self.client.waiter.arguments = argv[1:]
+
     def _resume(self) -> None:
         """Goes on behind a pause."""
         held = self._held
@@ -206,7 +210,7 @@ class Connection(Peer):
             else:
                 reply = entry.run(client, *argv[1:])
         except Pause as pause:
-            self._held = argv if pause.retry else []
+            self._pause(pause, argv)
             self._go_careful(data, 1)
             return
         except Disconnect as goodbye:
@@ -312,7 +316,7 @@ class Connection(Peer):
         except (hiredis.ProtocolError, _Malformed, IndexError, TypeError, MemoryError):
             torn = True  # or malformed: the careful way finds out which error it is
         except Pause as pause:
-            self._held = argv if pause.retry else []
+            self._pause(pause, argv)
             done += 1
             before += pause.retry
             torn = True
@@ -419,7 +423,7 @@ class Connection(Peer):
                 if self.closing:
                     break
         except Pause as pause:
-            self._held = (argv or []) if pause.retry else []
+            self._pause(pause, argv or [])
             self._detour = self._hold
         except Disconnect as last:
             out.append(last.reply)
@@ -443,4 +447,4 @@ class Connection(Peer):
 
 
 def _ignore(_data: bytes) -> None:
-    """Takes the input of a connection that is closing."""
+    """The input of a connection that is closing."""

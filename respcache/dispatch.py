@@ -16,7 +16,7 @@ from respcache.features.blocking import Disconnect, Pause
 from respcache.features.pubsub import restrict
 from respcache.features.stats import CommandStats, Stats
 from respcache.gates import loading, misconf
-from respcache.limiting import limiting
+from respcache.limiting import limiting, sparing
 from respcache.monitoring import as_replica, monitoring
 from respcache.propagating import propagating
 from respcache.protocol.errors import NOAUTH, NOT_IN_MULTI, wrong_arity
@@ -59,6 +59,7 @@ def pausing(all_commands: bool) -> Layer:
 
 
 LAYERS: dict[str, Layer] = {
+    "spare": sparing,
     "propagate": propagating,
     "serve": serving,
     "monitor": monitoring,

@@ -1,5 +1,7 @@
-"""The gate `memory`, on while there is a limit: makes room before a command runs, and refuses what may need more memory
-where there is none. See `respcache.features.eviction`.
+"""What bounds memory: the gate `memory`, client eviction, and the layer of clients that do not touch keys.
+
+The gate is on while there is a limit. It makes room before a command runs, and refuses what may need more memory where
+there is none. See `respcache.features.eviction`.
 
 Where room cannot be made, all that is queued is refused too: a transaction takes memory itself. What ends or begins
 one passes, and so does EXEC, unless there is a command among the queued that would be refused.
@@ -10,8 +12,9 @@ from __future__ import annotations
 import logging
 
 from respcache.protocol.errors import Rejection, wrong_arity
-from respcache.registry import DENYOOM, Command, Handler
+from respcache.registry import DENYOOM, READONLY, Command, Handler
 from respcache.state import Client, ServerState
+from respcache.store.access import Spared
 
 log = logging.getLogger("respcache")
 
@@ -24,7 +27,10 @@ _NEVER_QUEUED = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"}
 
 
 def limiting(command: Command, handler: Handler) -> Handler:
-    """The gate of a server with a memory limit."""
+    """The gate of a server with a memory limit. Reads need none, unless they are queued or something else watches them:
+    what they find too much the next write or the cron will see."""
+    if command.flags & READONLY and handler is command.handler:
+        return handler
     grows = bool(command.flags & DENYOOM)
     queued = command.name not in _NEVER_QUEUED
     is_exec = command.name == "exec"
@@ -44,6 +50,26 @@ def limiting(command: Command, handler: Handler) -> Handler:
     return run
 
 
+def sparing(command: Command, handler: Handler) -> Handler:
+    """The layer that lets the reads of who asked for it (CLIENT NO-TOUCH) leave no trace in the words of access; it is
+    on while there is such a client. TOUCH always leaves one."""
+    if not command.flags & READONLY or command.name == "touch":
+        return handler
+
+    def run(client: Client, *arguments: bytes) -> bytes:
+        db = client.db
+        words = db.accesses
+        if not client.no_touch or words is None:
+            return handler(client, *arguments)
+        db.accesses = Spared(words)
+        try:
+            return handler(client, *arguments)
+        finally:
+            db.accesses = words
+
+    return run
+
+
 def memory_of(client: Client) -> int:
     """Bytes that wait in a client's buffers, `tot-mem` of CLIENT LIST."""
     link = client.connection
@@ -57,15 +83,13 @@ def evict_clients(server: ServerState) -> None:
         most = -most * config.maxmemory // 100
     if not most:
         return
-    taken = [(memory_of(client), client.id, client) for client in server.clients.values()]
+    taken = [(memory_of(client), client.id, client) for client in server.clients.values() if not client.no_evict]
     spare = sum([size for size, _, _ in taken]) - max(most, LEAST_FOR_CLIENTS)
     if spare <= 0:
         return
     for size, _, client in sorted(taken, reverse=True):
         if spare <= 0:
             break
-        if client.no_evict:
-            continue
         log.info("Evicting client: %s", client.peer.decode("latin-1"))
         server.stats.evicted_clients += 1
         client.connection.close(flush=False)

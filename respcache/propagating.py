@@ -112,8 +112,10 @@ def _quick(command: Command, handler: Handler, careful: Handler) -> Handler:
     ) -> bytes:
         db = client.db
         propagator = client.server.propagator
-        if more or propagator.database is not db or (third is not _MISSING and most < _QUICK):
-            return careful(client, *_given(first, second, third, *more))
+        if more:
+            return careful(client, first, second, third, *more)
+        if propagator.database is not db or (third is not _MISSING and most < _QUICK):
+            return careful(client, *_given(first, second, third))
         buffer = propagator.buffer
         mark = len(buffer)
         before = db.dirty
@@ -127,7 +129,7 @@ def _quick(command: Command, handler: Handler, careful: Handler) -> Handler:
         except Exception:
             if db.dirty != before:  # it came to grief half-way
                 buffer.append(bulks([*names, *_given(first, second, third)]))
-                propagator.settle(mark)
+                propagator.settle(mark, True)
             raise
         if db.dirty != before:
             try:
@@ -142,7 +144,7 @@ def _quick(command: Command, handler: Handler, careful: Handler) -> Handler:
                 parts = (bulks([*names, *_given(first, second, third)]),)
             buffer.append(b"".join(parts))
             if len(buffer) != mark + 1 or not mark:
-                propagator.settle(mark)
+                propagator.settle(mark, True)
         return reply
 
     return run
@@ -166,25 +168,26 @@ def _careful(command: Command, handler: Handler) -> Handler:
         counter = client.server.keyspace if elsewhere else client.db
         before = counter.dirty
         propagator = client.server.propagator
-        mark = propagator.begin()
+        buffer = propagator.buffer
+        mark = len(buffer)
         try:
             reply = handler(client, *arguments)
         except Pause:
             if counter.dirty != before:
                 tell(client, arguments, _NIL, counter.dirty - before)
-            if client.waiter is not None:
-                client.waiter.arguments = arguments
+                propagator.settle(mark)
             raise
         except Exception:
             if counter.dirty != before:  # it came to grief half-way
                 propagator.add(client.db, *names, *arguments)
+                propagator.settle(mark)
             raise
-        else:
-            if always or counter.dirty != before:
-                tell(client, arguments, reply, counter.dirty - before)
-            return reply
-        finally:
-            propagator.end(mark)
+        changes = counter.dirty - before
+        if changes or always:
+            tell(client, arguments, reply, changes)
+            if len(buffer) > mark + 1:
+                propagator.settle(mark)
+        return reply
 
     return run
 

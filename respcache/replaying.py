@@ -92,7 +92,9 @@ class Replayer:
             found: Declared | None = (command.subcommands | command.unlisted).get(argv[1].lower())
             command, argv = found, argv[1:]
         if command is None:
-            raise UnknownCommandError(f"Unknown command '{argv[0][:128].decode('utf-8', 'backslashreplace')}'")
+            raise UnknownCommandError(
+                f"Unknown command '{argv[0][:128].decode('utf-8', 'backslashreplace')}'"
+            )
         return command.handler, argv
 
     def _failed(self, argv: Command, error: Exception) -> None:
@@ -135,7 +137,9 @@ class Replay:
         server, directory = self._server, self._directory
         parts = directory.manifest.parts
         sizes = [directory.size([part]) for part in parts]
-        advice = f"make a backup of your AOF file, then use `redis-check-aof --fix {directory.manifest.file_name}`"
+        advice = (
+            f"make a backup of your AOF file, then use `redis-check-aof --fix {directory.manifest.file_name}`"
+        )
         for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
             # A new file is made before the old one gets its last commands: the end of that may be torn.
             last = not any(sizes[number + 1 :])
@@ -185,5 +189,3 @@ class Replay:
             log.warning("%d commands of the append only file failed", errors)
         if seconds is not None:
             log.info("DB loaded from append only file: %.3f seconds", seconds)
-
-

@@ -12,6 +12,7 @@ use; the next one replaces all of them.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from respcache.clock import monotonic
 from respcache.log import logger as log
 from respcache.persistence.aof import AofDirectory, Log
 from respcache.persistence.encode import CommandEncoder, Encoder
-from respcache.persistence.rdb_file import BackgroundFile
+from respcache.persistence.rdb_file import BackgroundFile, RdbFile
 from respcache.persistence.snapshot import Snapshot
 from respcache.saving import rdb_encoder
 from respcache.state import ServerState
@@ -39,6 +40,21 @@ Result = TypeVar("Result")
 def base_encoder(server: ServerState, rdb: bool) -> Encoder:
     """What a base is written with, an RDB file or one of commands."""
     return rdb_encoder(server, aof_base=True) if rdb else CommandEncoder()
+
+
+def make_base(server: ServerState, directory: AofDirectory) -> None:
+    """Makes a base in place of all that was, of what there is, while everything else waits. Raises OSError."""
+    rdb = bool(server.config.aof_use_rdb_preamble)
+    path = directory.next_base(rdb)
+    log.info("Creating AOF base file %s", os.path.basename(path))
+    file = RdbFile(path)
+    try:
+        Snapshot(server.keyspace, base_encoder(server, rdb)).run_now(file.write)
+        file.commit()
+    except BaseException:
+        file.discard()
+        raise
+    directory.adopt_base(rdb, keep=0)
 
 
 @dataclass(frozen=True, slots=True)

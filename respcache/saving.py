@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from respcache.clock import monotonic
@@ -209,7 +210,7 @@ class Saving:
         server = self._server
         if server.config.save and server.loading is None:
             parts: list[bytes] = []
-            Snapshot(server.keyspace, rdb_encoder(server)).run_now(parts.append)
+            self._write_all(parts.append)
             self._empty = self.path, server.keyspace.dirty, b"".join(parts)
             if self._emptying is None:
                 self._emptying = server.loop.create_task(self._write_empty())
@@ -330,7 +331,7 @@ class Saving:
         server, path = self._server, self.path
         file = self._open(path)
         try:
-            Snapshot(server.keyspace, rdb_encoder(server)).run_now(file.write_now)
+            self._write_all(file.write_now)
             file.commit_now()
         except OSError as error:
             file.discard()
@@ -344,6 +345,15 @@ class Saving:
         self._ok = True
         self._judge()
         return True
+
+    def _write_all(self, write: Callable[[bytes], None]) -> None:
+        """Gives a whole file to `write`, beside any snapshot that is being taken: that goes on behind it."""
+        keyspace = self._server.keyspace
+        keepers = [db.keeper for db in keyspace.databases]
+        try:
+            Snapshot(keyspace, rdb_encoder(self._server)).run_now(write)
+        finally:
+            keyspace.preserve(keepers)
 
     async def _write_empty(self) -> None:
         while self._empty is not None:

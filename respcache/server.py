@@ -164,11 +164,9 @@ class Server:
 
     async def _load(self) -> None:
         """Loads the data, unless a server that had stopped still has it."""
-        if self._loaded:
-            return
         if self._appending.wanted:
-            await self._appending.start()
-        elif self._durable:
+            await self._appending.start(load=not self._loaded)
+        elif self._durable and not self._loaded:
             await load_dump(self.state)
         self._loaded = True
 

@@ -20,9 +20,7 @@ REFUSED: dict[str, Callable[[Config], bool]] = {
 }
 """Directives, and whether a configuration makes use of them."""
 
-WARNED: dict[str, tuple[Callable[[Config], bool], str]] = {
-    "maxmemory": (lambda config: bool(config.maxmemory), "memory is not bounded"),
-}
+WARNED: dict[str, tuple[Callable[[Config], bool], str]] = {}
 """Directives, whether a configuration makes use of them, and what happens instead."""
 
 _ALIASES = {"allkeys": "~*", "allchannels": "&*", "allcommands": "+@all"}

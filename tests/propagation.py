@@ -45,6 +45,8 @@ class Origin:
         self.propagator.start()
         self.state.modes.switch("propagate", True)
         self.connection, self.socket = self.peers.connect()
+        self("FLUSHALL")
+        self.taken()  # with the first SELECT
 
     def __call__(self, *command: Argument) -> bytes:
         """Runs a command and returns the reply."""
@@ -58,9 +60,8 @@ class Origin:
         return sock
 
     def taken(self) -> Said:
-        """What was propagated since the last time, without SELECT of the first database at the beginning."""
-        found = words(self.propagator.take())
-        return found[1:] if found[:1] == [[b"SELECT", b"0"]] else found
+        """What was propagated since the last time; the first database is selected at first."""
+        return words(self.propagator.take())
 
     def told(self, *command: Argument) -> list[str]:
         """Runs a command and returns what is propagated, one line for each, as `lines`."""
@@ -78,8 +79,6 @@ class Origin:
 
     def close(self) -> None:
         self.state.loop.close()
-
-
 
 
 class Replica:

@@ -170,11 +170,9 @@ def client_no_evict(c: Client, enabled: bytes) -> bytes:
 
 @command(NOSCRIPT | LOADING | STALE, group="connection", container=CLIENT, syntax="enabled=<ON | OFF>")
 def client_no_touch(c: Client, enabled: bytes) -> bytes:
-    """Whether the reads of this connection leave no trace in LRU and LFU. O(1). Since 7.2.0.
-
-    It is noted only, and shown by CLIENT LIST: idle times follow the reads of all clients.
-    """
+    """Whether the reads of this connection leave no trace in LRU and LFU. O(1). Since 7.2.0."""
     c.no_touch = _on(enabled)
+    c.server.modes.switch("spare", any(client.no_touch for client in c.server.clients.values()))
     return OK
 
 

@@ -20,6 +20,7 @@ from respcache.registry import (
     STALE,
     command,
 )
+from respcache.saving import CANNOT_END
 from respcache.state import Client
 from respcache.version import REDIS_VERSION
 
@@ -56,6 +57,8 @@ def shutdown(c: Client, *options: bytes) -> bytes:
     if b"ABORT" in asked:
         raise SYNTAX if len(asked) > 1 else NO_SHUTDOWN
     save = True if b"SAVE" in asked else False if b"NOSAVE" in asked else None
+    if c.server.appending.refuses_end and b"FORCE" not in asked:
+        raise CANNOT_END
     c.server.saving.prepare_end(save, b"FORCE" in asked)
     c.server.shutdown()
     raise Disconnect

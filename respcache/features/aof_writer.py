@@ -54,7 +54,9 @@ class Stream(Protocol):
 class AofWriter:
     """Writes what is propagated to a `Log`, as `appendfsync` says. The callbacks are called in the loop's thread."""
 
-    def __init__(self, loop: AbstractEventLoop, config: Config, clock: Clock, gate: Gate, stream: Stream) -> None:
+    def __init__(
+        self, loop: AbstractEventLoop, config: Config, clock: Clock, gate: Gate, stream: Stream
+    ) -> None:
         self._loop = loop
         self._config = config
         self._clock = clock

@@ -31,7 +31,7 @@ from respcache.features.process import STARTUP_MEMORY, resident_memory
 from respcache.store.access import Recency
 from respcache.store.eviction import Evictor, tracking
 from respcache.store.keyspace import Keyspace
-from respcache.store.sized import settle, tables
+from respcache.store.sized import settle, slot_tables, tables
 
 DIRECTIVES = (
     "maxmemory",
@@ -75,6 +75,7 @@ class MemoryLimit:
         "_fixed",
         "_floor",
         "_keyspace",
+        "_share",
         "_slice",
         "_timer",
         "account",
@@ -109,6 +110,7 @@ class MemoryLimit:
         self._slice = eviction_slice(10)
         self._base = 0  # bytes the server takes without data
         self._each = [0.0] * len(keyspace.databases)  # bytes of tables for each key
+        self._share = 0  # bytes of tables that go with a key
         self._fixed = 0  # all that is used, but for the account and what is still to be freed
         self._floor = 0  # resident memory above this counts
         self._timer: TimerHandle | None = None
@@ -209,7 +211,8 @@ class MemoryLimit:
                 if account.bytes > account.allowed:
                     return False
                 break
-            elif graveyard:
+            else:
+                self._fixed -= self._share
                 self._settle()
             turn += 1
             if not turn & 7 and monotonic() > stop:
@@ -252,13 +255,16 @@ class MemoryLimit:
 
     def _measure(self) -> None:
         """Looks how much is used besides the account."""
-        size = 0.0
+        size, keys, slots = 0.0, 0, 0
         for db in self._keyspace.databases:
             if db.size:
                 each, before = tables(db) / db.size, self._each[db.index]
                 each = self._each[db.index] = before + (each - before) * _WEIGHT if before else each
                 size += each * db.size
-        self._fixed = self._base + int(size) + self.buffers() + self._excess()
+                keys += db.size
+                slots += slot_tables(db)
+        self._share = int(size / keys) if keys else 0
+        self._fixed = self._base + int(size) + slots + self.buffers() + self._excess()
         self._settle()
         self.peak = max(self.peak, self._used())
 

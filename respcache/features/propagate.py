@@ -92,15 +92,15 @@ class Propagator:
         if was_empty and buffer:
             self.wake()
 
-    def settle(self, mark: int) -> None:
-        """Closes the unit of a command that began when the buffer had `mark` items, unless it is part of another.
+    def settle(self, mark: int, unheard: bool = False) -> None:
+        """Makes one unit of what was added since the buffer had `mark` items, unless it is part of another.
 
-        For who put the last one into the buffer by himself.
+        The first item may be `unheard`: whoever put it there did so by himself, and nobody was woken.
         """
         size = len(self.buffer)
         if self._unit < 0 and size > mark + 1:
             self._wrap(mark)
-        if size == 1:
+        if unheard and size == 1:
             self.wake()
 
     def begin(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from respcache.forms.call import Call, Words, form
 
@@ -10,21 +10,19 @@ _TIMES = frozenset({b"EX", b"PX", b"EXAT", b"PXAT"})
 
 
 @form("set")
-def set_(call: Call) -> Iterator[Words]:
+def set_(call: Call) -> Sequence[Words]:
     """`SET key value PXAT ms`, or without GET: the other options hold again."""
     key, value, *options = call.arguments
-    options = [word.upper() for word in options]
-    if not _TIMES.isdisjoint(options):
-        yield b"SET", key, value, b"PXAT", call.deadline(key)
-    else:
-        yield b"SET", key, value, *[word for word in options if word != b"GET"]
+    if options[0].upper() in _TIMES or not _TIMES.isdisjoint(options := [word.upper() for word in options]):
+        return ((b"SET", key, value, b"PXAT", call.deadline(key)),)
+    return ((b"SET", key, value, *[word for word in options if word != b"GET"]),)
 
 
 @form("setex", "psetex")
-def setex(call: Call) -> Iterator[Words]:
+def setex(call: Call) -> Sequence[Words]:
     """`SET key value PXAT ms`."""
     key, _, value = call.arguments
-    yield b"SET", key, value, b"PXAT", call.deadline(key)
+    return ((b"SET", key, value, b"PXAT", call.deadline(key)),)
 
 
 @form("getset")
@@ -50,10 +48,10 @@ def getex(call: Call) -> Iterator[Words]:
 
 
 @form("expire", "pexpire", "expireat", "pexpireat")
-def expire(call: Call) -> Iterator[Words]:
+def expire(call: Call) -> Sequence[Words]:
     """`PEXPIREAT key ms`, or `DEL key` if the time was past."""
     key, _, *options = call.arguments
-    yield _expiry(call, key, *options)
+    return (_expiry(call, key, *options),)
 
 
 def _expiry(call: Call, key: bytes, *options: bytes) -> Words:

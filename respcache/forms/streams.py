@@ -106,11 +106,10 @@ def xreadgroup(call: Call) -> Iterator[Words]:
     count = (len(words) - at - 1) // 2
     keys, ids = words[at + 1 : at + 1 + count], words[at + 1 + count :]
     delivered: dict[bytes, list[int]] = {}
+    new = {key for key, id in zip(keys, ids, strict=True) if id == b">" or _id(id) == MAX_ID}
     for key, entries in _streams(call.parsed()):
-        delivered.setdefault(key, []).extend(_id(entry[0]) for entry in entries)
-    for key, id in zip(keys, ids, strict=True):
-        if id != b">" and _id(id) != MAX_ID:
-            delivered.pop(key, None)  # once more what is pending, which is not propagated
+        if key in new:  # else what is pending was shown once more, which is not propagated
+            delivered.setdefault(key, []).extend(_id(entry[0]) for entry in entries)
     made = call.changes > len(delivered)
     for key in dict.fromkeys(keys):
         group = _group(call, key, name)[1]

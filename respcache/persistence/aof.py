@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable
 
 from respcache.persistence import aof_manifest, disk
 from respcache.persistence.aof_manifest import Manifest, Part
+
+_HALF_WRITTEN = re.compile(r"temp-\d+\.rdb")
+"""As `respcache.persistence.rdb_file` names them."""
 
 
 class InUseError(OSError):
@@ -114,6 +118,13 @@ class AofDirectory:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def sweep(self) -> None:
+        """Removes the half-written bases of servers that were killed. Only for the owner, when it writes none."""
+        for name in os.listdir(self.path):
+            if _HALF_WRITTEN.fullmatch(name):
+                with contextlib.suppress(OSError):
+                    disk.remove(self.file(name))
 
     # The manifest
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 _WINDOW = 8192
 _LONGEST = 264
 _LITERALS = 32
-_BLOCK = 16384
+_BLOCK = 4096
 """Places whose triples are made at a time: each takes 40 bytes of memory."""
 _PATIENCE = 1024
 """Bytes without a repetition from which on the search becomes hasty."""
@@ -92,8 +92,9 @@ def compress(data: bytes, most: int | None = None) -> bytes | None:
         if at >= end:
             start, end = at - 2, min(at + _BLOCK, size - 2)
             triples = _triples(data, start, end)
-            for triple in [triple for triple, there in seen.items() if at - there > _WINDOW]:
-                del seen[triple]
+            if len(seen) > 4 * _WINDOW:
+                for triple in [triple for triple, there in seen.items() if at - there > _WINDOW]:
+                    del seen[triple]
         if at:  # a copy ends here
             seen[triples[at - 2 - start]] = at - 2
             seen[triples[at - 1 - start]] = at - 1
@@ -153,10 +154,12 @@ def _most_saved(triples: list[int]) -> int:
 
 
 def _put_literals(out: bytearray, data: bytes, start: int, end: int) -> None:
-    for at in range(start, end, _LITERALS):
-        part = data[at : min(at + _LITERALS, end)]
-        out.append(len(part) - 1)
-        out += part
+    while end - start > _LITERALS:
+        out.append(_LITERALS - 1)
+        out += data[start : start + _LITERALS]
+        start += _LITERALS
+    out.append(end - start - 1)
+    out += data[start:end]
 
 
 def _common(data: bytes, first: int, second: int, most: int) -> int:

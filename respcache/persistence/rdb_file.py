@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 from asyncio import wrap_future
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self, TypeVar
@@ -23,6 +24,8 @@ _Result = TypeVar("_Result")
 
 SYNC_EACH = 4 << 20
 """Bytes after which an incremental file is made sure of, so that the last time does not take seconds."""
+QUEUED = 8 << 20
+"""Bytes that may wait for the disk."""
 
 
 class RdbFile:
@@ -79,46 +82,65 @@ def write_file(path: str, data: bytes) -> None:
 class BackgroundFile:
     """An `RdbFile` whose system calls are made by a thread, one after another.
 
-    One piece is being written while the next one is made. The thread is the caller's, and has one worker: so files
-    that it is given one after another never meet under their temporary name, even if the first one is given up.
+    Pieces are made while others wait to be written, up to `QUEUED` bytes: who waits for a slow disk in the middle of a
+    snapshot keeps in memory what changes meanwhile. The thread is the caller's, and has one worker: so files that it is
+    given one after another never meet under their temporary name, even if the first one is given up.
     """
 
     def __init__(self, thread: ThreadPoolExecutor, path: str, incremental: bool = True) -> None:
         """An error in opening the file is raised by whatever is called next."""
         self._thread = thread
         self._file: Future[RdbFile] = thread.submit(RdbFile, path, incremental)
-        self._last: Future[object] = Future()
-        self._last.set_result(None)
+        self._queue: deque[tuple[Future[None], int]] = deque()  # writes, the oldest first, and their bytes
+        self._queued = 0
 
     async def write(self, data: bytes) -> None:
-        """Has bytes written, once those before are. Raises the error of those before."""
-        file = await _outcome(self._file)
-        await _outcome(self._last)
-        self._last = self._thread.submit(file.write, data)
+        """Has bytes written. Raises the error of those before."""
+        await _outcome(self._file)
+        self._submit(data)
+        while (oldest := self._oldest(QUEUED)) is not None:
+            await _outcome(oldest)
 
     async def commit(self) -> None:
         """Puts the file in its place, see `RdbFile.commit`."""
         file = await _outcome(self._file)
-        await _outcome(self._last)
+        while (oldest := self._oldest(0)) is not None:
+            await _outcome(oldest)
         await _outcome(self._thread.submit(file.commit))
 
     def write_now(self, data: bytes) -> None:
         """As `write`, and waits in the caller's thread."""
-        file = self._file.result()
-        self._last.result()
-        self._last = self._thread.submit(file.write, data)
+        self._file.result()
+        self._submit(data)
+        while (oldest := self._oldest(QUEUED)) is not None:
+            oldest.result()
 
     def commit_now(self) -> None:
         """As `commit`, and waits in the caller's thread."""
         file = self._file.result()
-        self._last.result()
+        while (oldest := self._oldest(0)) is not None:
+            oldest.result()
         self._thread.submit(file.commit).result()
 
     def discard(self) -> None:
         """Gives the file up. Does not wait for that."""
-        opened, self._last = self._file, Future()
-        self._last.cancel()
-        self._thread.submit(_discard, opened)
+        for written, _ in self._queue:
+            written.cancel()
+        self._thread.submit(_discard, self._file)
+
+    def _submit(self, data: bytes) -> None:
+        self._queue.append((self._thread.submit(self._file.result().write, data), len(data)))
+        self._queued += len(data)
+
+    def _oldest(self, most: int) -> Future[None] | None:
+        """A write that is to be waited for, as those that are done are to be looked at; None: `most` bytes or fewer are
+        left, none that is done."""
+        queue = self._queue
+        if not queue or not (self._queued > most or queue[0][0].done()):
+            return None
+        oldest, size = queue.popleft()
+        self._queued -= size
+        return oldest
 
 
 async def _outcome(future: Future[_Result]) -> _Result:

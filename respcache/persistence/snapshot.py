@@ -170,7 +170,7 @@ class Snapshot:
     def _step(self, budget: float) -> bool:
         """Walks for so many seconds. Tells whether that was all."""
         stop = monotonic() + budget
-        for _ in self._walk:
+        while next(self._walk, self) is None:
             if self._size >= CHUNK or monotonic() > stop:
                 return False
         return True

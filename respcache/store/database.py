@@ -21,6 +21,7 @@ from respcache.store.draw import Draw
 from respcache.store.events import DEL, EXPIRE, PERSIST, SET, Event
 from respcache.store.expiry import Deadlines
 from respcache.store.footprint import Footprint
+from respcache.store.keeper import Keeper
 from respcache.store.lazyfree import HEAVY, Graveyard, is_heavy
 from respcache.store.slot import BRACE, MASK, SLOTS, hash_slot, tagged_slot
 
@@ -45,19 +46,6 @@ class Listener(Protocol):
 
     def cleared(self, db: Database, touched: Callable[[bytes], bool]) -> None:
         """All keys are about to change at once: those of which `touched` says so."""
-
-
-class Keeper(Protocol):
-    """Who must see what a database holds before it changes, see `respcache.store.preserved`."""
-
-    todo: bytearray
-    """For each slot whether it still matters: 0 if not."""
-
-    def keep(self, slot: int, key: bytes) -> None:
-        """A key of a slot that matters is about to change, in any way."""
-
-    def inherit(self) -> None:
-        """The shards and the deadlines that the database has now are the keeper's: all keys are being deleted."""
 
 
 class Database:

@@ -2,8 +2,8 @@
 
 As Redis does it: a few random keys are looked at for each one that goes, and a pool remembers the worst of all that
 were seen, so that each choice gains from those before it. A slot is a random choice of keys already, so all of its keys
-are looked at where it has no more than some dozens, and one in so many of them gets into the pool: a dozen keys behind
-one another take less time than five picked one by one.
+are looked at where it has no more than some dozens, for as many evictions as that is worth: a dozen keys behind one
+another take less time than five picked one by one.
 
 What is worst the policy says: the longest unused (lru), the least used (lfu), the nearest to its deadline (ttl), or
 nobody (random); among all keys, or only among those with a deadline (volatile).
@@ -25,12 +25,14 @@ from respcache.store.keyspace import Keyspace
 
 POOL = 16
 """Keys that are remembered, at most."""
-_LOW = 8  # of them, below which more keys are looked at
+_CANDIDATES = 2  # keys that may get into the pool, for each one that may go
 WINDOW = 64
 """Keys of a slot that are looked at, at most."""
 REFRESH = 4096
 """Draws after which it is looked up anew which slots have keys."""
 _MOST_COPIED = 4096  # keys of a shard that is copied
+_TRIES = 8  # slots that may turn out to be empty, before it is looked up anew which have keys
+_SELDOM = 3  # a mask of turns
 _CROWDED = 8  # times as many keys as the mean, and a window, make a slot crowded
 
 _second = itemgetter(1)
@@ -71,13 +73,13 @@ class Draw:
             known = self._left > 0
             if not known:
                 self._refresh(shards, size)
-            if not self._slots:
+            if not self._slots and not known:
                 return None
-            for _ in range(8):
+            for _ in range(_TRIES if self._slots else 0):
                 self._left -= 1
                 slots = self._crowded if self._crowded and random() < self._share else self._slots
                 slot = slots[int(random() * len(slots))]
-                shard = shards.get(slot) if type(shards) is dict else shards[slot]
+                shard = shards[slot] if type(shards) is not dict else shards.get(slot)
                 if shard:
                     return slot, shard if len(shard) <= WINDOW else self._window(slot, shard)
             if not known:
@@ -111,7 +113,7 @@ class Draw:
 class Evictor:
     """Evicts keys of a keyspace by one policy. Databases must note uses as the policy needs, see `tracking`."""
 
-    __slots__ = ("_draws", "_keyspace", "_next", "_order", "_pool", "_volatile", "samples")
+    __slots__ = ("_credit", "_draws", "_keyspace", "_next", "_order", "_pool", "_turn", "_volatile", "samples")
 
     def __init__(self, keyspace: Keyspace, policy: str, samples: int) -> None:
         who, _, self._order = policy.partition("-")
@@ -121,6 +123,8 @@ class Evictor:
         """Keys to look at for each one that is evicted, at least."""
         self._pool: list[tuple[int, int, int, bytes]] = []  # (-rank, database, slot, key), the worst one last
         self._draws = [Draw() for _ in keyspace.databases]
+        self._credit = 0  # keys that may go before more are looked at
+        self._turn = 0
         self._next = 0  # the database whose turn it is, of a random policy
 
     def evict(self) -> bool:
@@ -131,13 +135,14 @@ class Evictor:
             return self._evict_random()
         pool, databases = self._pool, self._keyspace.databases
         for _ in range(3):
-            if len(pool) < _LOW and not self._fill():
+            if (self._credit <= 0 or not pool) and not self._fill():
                 return False
             while pool:
                 rank, index, slot, key = pool.pop()
                 db = databases[index]
                 shard: Shard = db.deadlines.slots.get(slot, {}) if self._volatile else db.shards[slot]
                 if key in shard and self._rank(db, slot, key) <= -rank:  # else it is gone, or was used since
+                    self._credit -= 1
                     self._delete(db, key)
                     self._compact(db, slot)
                     return True
@@ -150,7 +155,6 @@ class Evictor:
             if db.deadlines.count if self._volatile else db.size:
                 found = True
                 self._sample(db)
-        del self._pool[:-POOL]
         return found
 
     def _evict_random(self) -> bool:
@@ -172,16 +176,26 @@ class Evictor:
         return draw.keys(db.shards, db.size)
 
     def _sample(self, db: Database) -> None:
-        """Puts one of so many keys that are looked at into the pool."""
-        looked, all_keys = 0, db.deadlines.count if self._volatile else db.size
+        """Looks at some keys, for one or more that may go then, and puts those worse than the pool's into it."""
+        looked = 0
+        worst: list[tuple[int, bytes, int]] = []  # rank, key, slot
+        all_keys = db.deadlines.count if self._volatile else db.size
         while looked < min(self.samples, all_keys):
             drawn = self._draw(db)
             if drawn is None:
-                return
+                break
             slot, keys = drawn
             looked += len(keys)
-            for key, rank in self._worst(db, slot, keys, len(keys) // self.samples or 1):
-                insort(self._pool, (-rank, db.index, slot, key))
+            most = _CANDIDATES * len(keys) // self.samples + 1
+            worst += [(rank, key, slot) for key, rank in self._worst(db, slot, keys, most)]
+        self._credit = max(looked // self.samples, 1)
+        pool = self._pool
+        for rank, key, slot in worst:
+            if len(pool) == POOL:
+                if pool[0][0] >= -rank:
+                    continue
+                del pool[0]
+            insort(pool, (-rank, db.index, slot, key))
 
     def _worst(self, db: Database, slot: int, keys: Shard | list[bytes], count: int) -> list[tuple[bytes, int]]:
         if db.accesses is not None and self._order != "ttl":
@@ -198,17 +212,19 @@ class Evictor:
         """Makes the tables of a slot small again.
 
         A dict out of which keys are taken keeps their places, and makes a table three times as big as what is left once
-        those are used up. Where as many keys go as come, that is half of the memory for nothing.
+        those are used up. Where as many keys go as come, that is half of the memory for nothing. So one that has grown
+        is copied, and now and then one that is about to: to do that each time would cost more than it saves.
         """
         shard = db.shards[slot]
         count = len(shard)
         if 0 < count <= _MOST_COPIED:
-            small = _compact_size(count)
-            if shard.__sizeof__() >= small:
+            self._turn += 1
+            big = _compact_size(count) - (not self._turn & _SELDOM)
+            if shard.__sizeof__() > big:
                 db.shards[slot] = dict(shard.items())
             if db.accesses is not None:
                 words = db.accesses.slots.get(slot)
-                if words is not None and len(words) == count and words.__sizeof__() >= small:
+                if words is not None and len(words) == count and words.__sizeof__() > big:
                     db.accesses.slots[slot] = dict(words.items())
 
     def _delete(self, db: Database, key: bytes) -> None:

@@ -7,9 +7,10 @@ from functools import cache
 
 from respcache.clock import Clock, monotonic
 from respcache.store.access import AccessClock, Frequency, Recency
-from respcache.store.database import Database, Keeper, Listener
+from respcache.store.database import Database, Listener
 from respcache.store.field_expiry import expire_fields
 from respcache.store.footprint import Account, Footprint
+from respcache.store.keeper import Keeper
 from respcache.store.lazyfree import Graveyard
 from respcache.store.observed import ObservedDatabase
 from respcache.store.preserved import PreservedDatabase

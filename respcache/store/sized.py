@@ -153,8 +153,8 @@ def settle(db: Database, most: int) -> None:
 
 
 def tables(db: Database) -> int:
-    """Bytes of what a database needs to find keys, and of deadlines and words of access, less the nominal ENTRY of
-    each key; estimated from some slots."""
+    """Bytes of the tables of keys, deadlines and words of access, less the nominal ENTRY of each key; estimated from
+    some slots. The tables of slots are not part of it."""
     if not db.size:
         return 0
     slots = _some_slots(db.used)
@@ -163,13 +163,20 @@ def tables(db: Database) -> int:
     keys = sum(map(len, tables))
     tables += filter(None, [words.get(slot) for slot in slots])
     size = db.size * ((sum(map(allocated, tables)) + _CHUNK * len(tables)) / keys - ENTRY)
-    size += allocated(db.shards) + allocated(db.used) + allocated(words) + INTEGER * len(words)
     for deadlines in (db.deadlines, db.field_deadlines):
         if deadlines.count:
             some = list(islice(deadlines.slots.values(), _SOME_SLOTS))
             each = sum(map(allocated, some)) / sum(map(len, some)) + TIME
             size += deadlines.count * each + len(deadlines.slots) * 2 * ENTRY
     return int(size)
+
+
+def slot_tables(db: Database) -> int:
+    """Bytes of what has a place for each slot."""
+    if not db.size:
+        return 0
+    words = db.accesses.slots if db.accesses is not None else {}
+    return allocated(db.shards) + allocated(db.used) + allocated(words) + INTEGER * len(words)
 
 
 def _some_slots(used: bytearray) -> list[int]:

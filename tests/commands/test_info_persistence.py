@@ -13,7 +13,9 @@ STARTS = [start_respcache, *([start_redis] if HAVE_ORACLE else [])]
 
 def test_a_server_that_has_nothing_to_do(c: Wire) -> None:
     told = fields(c, "persistence")
-    assert {name: told[name] for name in ("loading", "async_loading", "rdb_bgsave_in_progress", "aof_enabled")} == {
+    assert {
+        name: told[name] for name in ("loading", "async_loading", "rdb_bgsave_in_progress", "aof_enabled")
+    } == {
         "loading": "0",
         "async_loading": "0",
         "rdb_bgsave_in_progress": "0",

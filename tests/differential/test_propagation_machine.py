@@ -82,7 +82,9 @@ MORTAL: Table = [
 _POPS: Table = [
     command("BLPOP", several(KEYS), "0"),
     command("BRPOP", several(KEYS), "0.5"),
-    command("BLMOVE", KEYS, KEYS, st.sampled_from(["left", "RIGHT"]), st.sampled_from(["LEFT", "right"]), "0"),
+    command(
+        "BLMOVE", KEYS, KEYS, st.sampled_from(["left", "RIGHT"]), st.sampled_from(["LEFT", "right"]), "0"
+    ),
     command("BRPOPLPUSH", KEYS, KEYS, "0"),
     command("LMPOP", "2", KEYS, KEYS, st.sampled_from(["left", "RIGHT"]), "COUNT", st.integers(1, 4)),
     command("BLMPOP", "0", "2", KEYS, KEYS, st.sampled_from(["left", "RIGHT"]), "COUNT", st.integers(1, 4)),
@@ -109,7 +111,15 @@ _STREAMS: Table = [
     command("XREADGROUP", "GROUP", GROUPS, CONSUMERS, "COUNT", st.integers(1, 3), "STREAMS", SOME_KEYS, ">"),
     command("XREADGROUP", "GROUP", GROUPS, CONSUMERS, "NOACK", "STREAMS", "a", "b", ">", ">"),
     command("XREADGROUP", "GROUP", GROUPS, CONSUMERS, "BLOCK", "0", "STREAMS", "a", "b", ">", ">"),
-    command("XAUTOCLAIM", SOME_KEYS, GROUPS, CONSUMERS, "0", "-", options(("COUNT", st.integers(1, 4)), ("JUSTID",))),
+    command(
+        "XAUTOCLAIM",
+        SOME_KEYS,
+        GROUPS,
+        CONSUMERS,
+        "0",
+        "-",
+        options(("COUNT", st.integers(1, 4)), ("JUSTID",)),
+    ),
     command("XAUTOCLAIM", SOME_KEYS, GROUPS, CONSUMERS, "20", "-", "JUSTID"),
 ]
 
@@ -178,7 +188,7 @@ def _test(name: str, examples: int) -> Callable[[], None]:
 
 @pytest.mark.parametrize("name", _TABLES)
 def test_what_is_propagated_makes_the_same_data(name: str) -> None:
-    _test(name, 25)()
+    _test(name, 75)()
 
 
 @pytest.mark.long

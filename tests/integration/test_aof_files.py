@@ -95,7 +95,11 @@ def rewrite(server: Server) -> None:
 
 def check(directory: Path) -> str:
     found = subprocess.run(
-        ["redis-check-aof", str(directory / MANIFEST)], capture_output=True, text=True, timeout=30, check=False
+        ["redis-check-aof", str(directory / MANIFEST)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert found.returncode == 0, found.stdout
     return found.stdout
@@ -103,7 +107,9 @@ def check(directory: Path) -> str:
 
 @pytest.mark.parametrize("preamble", ["yes", "no"])
 @pytest.mark.parametrize("rewritten", [False, True])
-@pytest.mark.parametrize(("writer", "reader"), [(start_respcache, start_redis), (start_redis, start_respcache)])
+@pytest.mark.parametrize(
+    ("writer", "reader"), [(start_respcache, start_redis), (start_redis, start_respcache)]
+)
 def test_one_loads_what_the_other_wrote(writer: Start, reader: Start, preamble: str, rewritten: bool) -> None:
     options = (*OPTIONS, "--aof-use-rdb-preamble", preamble)
     with writer(*options) as first:
@@ -138,7 +144,9 @@ def test_kill_and_start_again(policy: str) -> None:
 
 
 def test_timestamps_are_notes_to_redis() -> None:
-    with start_respcache(*OPTIONS, "--aof-timestamp-enabled", "yes", "--aof-use-rdb-preamble", "no") as server:
+    with start_respcache(
+        *OPTIONS, "--aof-timestamp-enabled", "yes", "--aof-use-rdb-preamble", "no"
+    ) as server:
         fill(server)
         rewrite(server)
         fill(server, 2)
@@ -230,7 +238,11 @@ def test_a_torn_end_is_cut_as_redis_does() -> None:
                 c("SET", "a", "1")
             server.stop()
             whole = increment(server).read_bytes()
-            for torn in (b"*3\r\n$3\r\nSET\r\n$1\r\nb", b"*1\r\n$5\r\nMULTI\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n", b"*"):
+            for torn in (
+                b"*3\r\n$3\r\nSET\r\n$1\r\nb",
+                b"*1\r\n$5\r\nMULTI\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n",
+                b"*",
+            ):
                 increment(server).write_bytes(whole + torn)
                 server.start()
                 assert increment(server).read_bytes() == whole
@@ -256,12 +268,12 @@ def test_garbage_is_refused_by_both(garbage: bytes) -> None:
                 c("SET", "a", "1")
             server.stop()
             with increment(server).open("ab") as file:
-                offset = file.tell()
+                offsets = range(file.tell(), file.tell() + len(garbage))
                 file.write(garbage)
             log = started(server)
             if start is start_respcache:
                 assert str(increment(server).name) in log
-                assert f"offset {offset}" in log or "Unknown command 'NOSUCH'" in log
+                assert any(f"offset {offset}" in log for offset in offsets)
 
 
 MANIFESTS = {

@@ -63,7 +63,9 @@ def fill(c: Wire) -> None:
 
 @needs_oracle
 @pytest.mark.parametrize("save", ["SAVE", "BGSAVE"])
-@pytest.mark.parametrize(("writer", "reader"), [(start_redis, start_respcache), (start_respcache, start_redis)])
+@pytest.mark.parametrize(
+    ("writer", "reader"), [(start_redis, start_respcache), (start_respcache, start_redis)]
+)
 def test_files_go_both_ways(
     tmp_path: Path, writer: Callable[..., Server], reader: Callable[..., Server], save: str
 ) -> None:
@@ -90,7 +92,10 @@ def test_files_go_both_ways(
 
 
 def test_fields_with_deadlines_come_back(tmp_path: Path) -> None:
-    with start_respcache("--enable-debug-command", "yes", directory=tmp_path) as server, Wire(server.port) as c:
+    with (
+        start_respcache("--enable-debug-command", "yes", directory=tmp_path) as server,
+        Wire(server.port) as c,
+    ):
         assert c("HSET", "h", "f", "v", "g", "w") == 2
         assert c("HPEXPIREAT", "h", LATE, "FIELDS", 1, "f") == [1]
         digest = c("DEBUG", "DIGEST")
@@ -155,7 +160,10 @@ def test_a_snapshot_is_one_moment(tmp_path: Path, values: str) -> None:
             stop.set()
             thread.join()
     for number in range(4):
-        with start_respcache("--dbfilename", f"{number}.rdb", directory=tmp_path) as server, Wire(server.port) as c:
+        with (
+            start_respcache("--dbfilename", f"{number}.rdb", directory=tmp_path) as server,
+            Wire(server.port) as c,
+        ):
             assert c("DBSIZE") == 50_300
             read = [("GET", key) if values == "strings" else ("LINDEX", key, -1) for key in keys]
             found = set(c.pipeline(read))
@@ -291,7 +299,9 @@ def test_a_damaged_file(tmp_path: Path, damage: Callable[[bytes], bytes], text: 
     assert path.read_bytes() == before
 
 
-def test_an_embedded_server_keeps_nothing_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_embedded_server_keeps_nothing_unless_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     big_file(tmp_path / "dump.rdb", 3)
     before = (tmp_path / "dump.rdb").read_bytes()

@@ -55,7 +55,9 @@ class Node:
         raise AssertionError("it did not happen")
 
     async def rewritten(self) -> None:
-        await self.until(lambda: not self.appending.scheduled and not self.appending.info()["aof_rewrite_in_progress"])
+        await self.until(
+            lambda: not self.appending.scheduled and not self.appending.info()["aof_rewrite_in_progress"]
+        )
 
 
 @contextlib.asynccontextmanager
@@ -102,9 +104,11 @@ def test_a_base_of_commands(tmp_path: Path) -> None:
         async with node(tmp_path, aof_use_rdb_preamble=False, aof_timestamp_enabled=True) as n:
             assert text(tmp_path, "appendonly.aof.1.base.aof") == b""
             await n("SET", "a", "1")
-            assert n.appending.rewrite_in_background() == b"+Background append only file rewriting started\r\n"
+            assert n.appending.rewrite_in_background() == b"Background append only file rewriting started"
             await n.rewritten()
-            assert re.fullmatch(rb"#TS:\d+\r\n" + re.escape(SET_A), text(tmp_path, "appendonly.aof.2.base.aof"))
+            assert re.fullmatch(
+                rb"#TS:\d+\r\n" + re.escape(SET_A), text(tmp_path, "appendonly.aof.2.base.aof")
+            )
 
     run(test())
 
@@ -230,12 +234,15 @@ def test_the_end_is_refused_before_the_first_base(tmp_path: Path, monkeypatch: p
     async def test() -> None:
         async with node(tmp_path, appendonly=False) as n:
             rename = disk.rename
-            monkeypatch.setattr(disk, "rename", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+            monkeypatch.setattr(
+                disk, "rename", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "broken"))
+            )
             await n("CONFIG", "SET", "appendonly", "yes")
             await n.until(lambda: n.appending.info()["aof_rewrites_consecutive_failures"] == 1)
             assert n.appending.refuses_end
             assert n.appending.info()["aof_pending_rewrite"] == 1
             await n("INCR", "n")
+            assert await n("SHUTDOWN") == "ERR Errors trying to SHUTDOWN. Check logs."
             monkeypatch.setattr(disk, "rename", rename)
             await n.rewritten()
             await n("INCR", "n")
@@ -287,7 +294,9 @@ def test_a_full_disk_refuses_writes_until_there_is_room(
     async def test() -> None:
         async with node(tmp_path, appendfsync=policy) as n:
             write = disk.write
-            monkeypatch.setattr(disk, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+            monkeypatch.setattr(
+                disk, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))
+            )
             await n("INCR", "n")
             refused = "MISCONF Errors writing to the AOF file: No space left on device"
             for words in (["INCR", "n"], ["PING"], ["DEL", "x"]):
@@ -323,7 +332,11 @@ def test_a_legacy_file_is_taken_in(tmp_path: Path) -> None:
         (tmp_path / "appendonly.aof").write_bytes(SET_A)
         async with node(tmp_path) as n:
             assert await n("GET", "a") == b"1"
-            assert names(tmp_path) == ["appendonly.aof", "appendonly.aof.1.incr.aof", "appendonly.aof.manifest"]
+            assert names(tmp_path) == [
+                "appendonly.aof",
+                "appendonly.aof.1.incr.aof",
+                "appendonly.aof.manifest",
+            ]
             n.appending.rewrite_in_background()
             await n.rewritten()
             await n.until(lambda: len(names(tmp_path)) == 3)
@@ -379,6 +392,26 @@ def test_a_torn_end(tmp_path: Path) -> None:
         async with node(tmp_path) as n:
             assert await n("GET", "a") == b"1"
             assert file.read_bytes() == SET_A
+
+    run(test())
+
+
+def test_a_server_that_starts_again_has_its_data_and_goes_on_writing(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server(port=0, dir=str(tmp_path), appendonly=True)
+        for number in range(3):
+            async with server:
+                assert await Node(server)("INCR", "n") == number + 1
+        assert b"base.rdb seq 1 " in manifest(tmp_path)
+        async with server:
+            n = Node(server)
+            assert await n("CONFIG", "SET", "appendonly", "no") == Status("OK")
+            assert await n("INCR", "n") == 4
+        server.config.set_many([("appendonly", "yes")])  # what is in the files is not all
+        async with server:
+            assert await Node(server)("INCR", "n") == 5
+        async with node(tmp_path) as n:
+            assert await n("GET", "n") == b"5"
 
     run(test())
 

@@ -62,7 +62,7 @@ class Peers:
         self.state.loop = asyncio.new_event_loop()
 
     def connect(self, peer: str = "127.0.0.1") -> tuple[Connection, Socket]:
-        connection = self.server._tcp_connection()
+        connection = self.server._connection(unix=False)
         sock = Socket(peer)
         connection.connection_made(sock)  # type: ignore[arg-type]
         return connection, sock

@@ -38,7 +38,9 @@ def ask() -> Iterator[Asking]:
     made.state.loop.close()
 
 
-@pytest.mark.parametrize("words", ["GET k", "SET k v", "PING", "DEL k", "KEYS *", "FLUSHALL", "OBJECT ENCODING k"])
+@pytest.mark.parametrize(
+    "words", ["GET k", "SET k v", "PING", "DEL k", "KEYS *", "FLUSHALL", "OBJECT ENCODING k"]
+)
 def test_loading(ask: Asking, words: str) -> None:
     ask.state.modes.switch("loading", True)
     assert ask(*words.split()) == LOADING
@@ -46,7 +48,9 @@ def test_loading(ask: Asking, words: str) -> None:
     assert not ask(*words.split()).startswith(b"-LOADING")
 
 
-@pytest.mark.parametrize("words", ["ECHO x", "SELECT 1", "MULTI", "CONFIG GET port", "CLIENT ID", "TIME", "ROLE"])
+@pytest.mark.parametrize(
+    "words", ["ECHO x", "SELECT 1", "MULTI", "CONFIG GET port", "CLIENT ID", "TIME", "ROLE"]
+)
 def test_what_runs_while_loading(ask: Asking, words: str) -> None:
     ask.state.modes.switch("loading", True)
     assert not ask(*words.split()).startswith(b"-")

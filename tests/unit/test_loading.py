@@ -123,7 +123,9 @@ BAD: list[tuple[str, list[bytes], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "parts", "options"), BAD, ids=[f"{n} {bad[0]}" for n, bad in enumerate(BAD)])
+@pytest.mark.parametrize(
+    ("text", "parts", "options"), BAD, ids=[f"{n} {bad[0]}" for n, bad in enumerate(BAD)]
+)
 def test_bad_files(tmp_path: Path, text: str, parts: list[bytes], options: dict[str, Any]) -> None:
     path = file_of(tmp_path, *parts, **options)
     state = state_of(tmp_path)

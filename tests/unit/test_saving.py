@@ -197,11 +197,36 @@ def test_in_a_transaction_and_beside_another_snapshot(tmp_path: Path) -> None:
     run(test)
 
 
+def test_save_beside_another_snapshot(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with rig(tmp_path) as r:
+            r.fill(500)
+            parts: list[bytes] = []
+
+            async def write(data: bytes) -> None:
+                parts.append(data)
+
+            other = r.state.snapshot = Snapshot(r.state.keyspace, module.rdb_encoder(r.state))
+            r.saving.save()
+            r.db.clear()
+            r.saving.emptied()
+            r.fill(3)
+            await other.run(write)
+            r.state.snapshot = None
+            assert len(Contents(r.path).keys) == 500
+            (tmp_path / "other").write_bytes(b"".join(parts))
+            assert len(Contents(tmp_path / "other").keys) == 500
+            assert all(db.keeper is None for db in r.state.keyspace.databases)
+
+    run(test)
+
+
 def test_save_points(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "respcache")
 
     async def test() -> None:
         async with rig(tmp_path, "10 1 5 100") as r:
+
             def due() -> bool:
                 r.saving.cron()
                 return bool(r.saving.info()["rdb_bgsave_in_progress"])

@@ -184,7 +184,7 @@ def test_url(directives: dict[str, Any], url: str) -> None:
 def test_one_free_port_for_all_addresses() -> None:
     async def main() -> None:
         async with Server(port=0, bind="127.0.0.1 127.0.0.2 -192.0.2.1") as server:
-            names = {listener.sockets[0].getsockname() for listener in server._listeners}
+            names = {listener.sockets[0].getsockname() for listener in server._listeners.tcp}
             assert names == {("127.0.0.1", server.port), ("127.0.0.2", server.port)}
 
     try:
@@ -238,7 +238,7 @@ def test_it_stops_while_new_addresses_are_being_opened() -> None:
     async def main() -> None:
         async with Server(port=0) as server:
             server.config.set_many([("bind", "*")])
-        assert server._listeners == []
+        assert server._listeners.tcp == []
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", server.port)
 

@@ -151,7 +151,9 @@ def test_one_write_per_turn_and_then_the_replies(tmp_path: Path, slow: SlowDisk,
     run(test())
 
 
-def test_always_replies_after_the_sync_and_groups_what_comes_meanwhile(tmp_path: Path, slow: SlowDisk) -> None:
+def test_always_replies_after_the_sync_and_groups_what_comes_meanwhile(
+    tmp_path: Path, slow: SlowDisk
+) -> None:
     async def test() -> None:
         async with setup(tmp_path / "log", "always") as s:
             slow.free.clear()
@@ -190,7 +192,9 @@ def test_always_reads_behind_a_write_wait_with_it(tmp_path: Path, slow: SlowDisk
     run(test())
 
 
-def test_everysec_postpones_a_write_while_a_sync_runs_but_not_the_reply(tmp_path: Path, slow: SlowDisk) -> None:
+def test_everysec_postpones_a_write_while_a_sync_runs_but_not_the_reply(
+    tmp_path: Path, slow: SlowDisk
+) -> None:
     async def test() -> None:
         async with setup(tmp_path / "log", "everysec") as s:
             slow.free.clear()

@@ -107,10 +107,10 @@ def test_an_open_unit_is_not_taken(taker: Taker) -> None:
 
 def test_settle_is_told_of_what_others_put_there(taker: Taker) -> None:
     taker.it.buffer.append(encode("DEL", "a"))
-    taker.it.settle(0)
+    taker.it.settle(0, True)
     assert taker.woken == 1
     taker.it.buffer.append(encode("DEL", "b"))
-    taker.it.settle(1)
+    taker.it.settle(1, True)
     assert taker.taken("DEL a", "DEL b")
     taker.it.add(taker.first, b"DEL", b"gone")
     taker.it.buffer.append(encode("SET", "gone", "1"))

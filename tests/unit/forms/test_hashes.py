@@ -17,11 +17,20 @@ def test_hincrbyfloat(origin: Origin) -> None:
 
 def test_hexpire(origin: Origin) -> None:
     origin.told("HSET", "h", "f", "1", "g", "2", "i", "3")
-    assert origin.told("HEXPIRE", "h", "5", "FIELDS", "3", "f", "none", "g") == [f"HPEXPIREAT h {SOON} FIELDS 2 f g"]
+    assert origin.told("HEXPIRE", "h", "5", "FIELDS", "3", "f", "none", "g") == [
+        f"HPEXPIREAT h {SOON} FIELDS 2 f g"
+    ]
     assert origin.told("HPEXPIRE", "h", "9", "XX", "FIELDS", "1", "i") == []
-    assert origin.told("HPEXPIREAT", "h", SOON, "NX", "FIELDS", "2", "f", "i") == [f"HPEXPIREAT h {SOON} FIELDS 1 i"]
+    assert origin.told("HPEXPIREAT", "h", SOON, "NX", "FIELDS", "2", "f", "i") == [
+        f"HPEXPIREAT h {SOON} FIELDS 1 i"
+    ]
     assert origin.told("HEXPIREAT", "h", "1", "FIELDS", "2", "f", "f") == ["HDEL h f"]
-    assert origin.told("HPEXPIRE", "h", "0", "FIELDS", "3", "g", "x", "i") == ["MULTI", "HDEL h g", "HDEL h i", "EXEC"]
+    assert origin.told("HPEXPIRE", "h", "0", "FIELDS", "3", "g", "x", "i") == [
+        "MULTI",
+        "HDEL h g",
+        "HDEL h i",
+        "EXEC",
+    ]
     assert origin.told("EXISTS", "h") == []
 
 

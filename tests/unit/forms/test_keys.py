@@ -64,7 +64,9 @@ def test_restore(origin: Origin) -> None:
     payload = reply[reply.index(b"\n") + 1 : -2]
     shown = payload.decode("latin-1")
     assert origin.told("RESTORE", "n", "0", payload) == [f"RESTORE n 0 {shown}"]
-    assert origin.told("RESTORE", "n", "5000", payload, "REPLACE") == [f"RESTORE n {SOON} {shown} REPLACE ABSTTL"]
+    assert origin.told("RESTORE", "n", "5000", payload, "REPLACE") == [
+        f"RESTORE n {SOON} {shown} REPLACE ABSTTL"
+    ]
     assert origin.told("RESTORE", "m", SOON, payload, "absttl") == [f"RESTORE m {SOON} {shown} absttl"]
     assert origin.told("RESTORE-ASKING", "o", "5000", payload) == [f"RESTORE o {SOON} {shown} ABSTTL"]
     assert origin.told("RESTORE", "n", "1", payload, "REPLACE", "ABSTTL") == ["DEL n"]

@@ -59,7 +59,13 @@ def read(origin: Origin, *words: str, consumer: str = "c") -> list[str]:
 
 def test_entries_that_were_delivered(stream: Origin) -> None:
     lines = read(stream, "COUNT", "2", "STREAMS", "x", ">")
-    assert lines == ["MULTI", claim("c", "1-0", 1), claim("c", "2-0", 1), "XGROUP SETID x g 2-0 ENTRIESREAD 2", "EXEC"]
+    assert lines == [
+        "MULTI",
+        claim("c", "1-0", 1),
+        claim("c", "2-0", 1),
+        "XGROUP SETID x g 2-0 ENTRIESREAD 2",
+        "EXEC",
+    ]
     assert read(stream, "STREAMS", "x", "0") == []
     made = "XGROUP CREATECONSUMER x g d"
     assert read(stream, "noack", "COUNT", "1", "STREAMS", "x", ">", consumer="d") == [
@@ -75,10 +81,11 @@ def test_several_streams(stream: Origin) -> None:
     stream.told("XADD", "y", "7", "f", "v")
     stream.told("XGROUP", "CREATE", "y", "g", "0")
     read(stream, "COUNT", "1", "STREAMS", "x", ">")
-    lines = read(stream, "COUNT", "1", "STREAMS", "x", "y", "x", "x", "0", ">", ">", ">")
+    lines = read(stream, "COUNT", "1", "STREAMS", "y", "x", "x", ">", "0", ">")
     assert lines == [
-        *("MULTI", claim("c", "7-0", 1).replace(" x ", " y "), "XGROUP SETID y g 7-0 ENTRIESREAD 1", "EXEC")
-    ] or claim("c", "2-0", 1) in lines
+        *("MULTI", claim("c", "7-0", 1).replace(" x ", " y "), "XGROUP SETID y g 7-0 ENTRIESREAD 1"),
+        *(claim("c", "1-0", 2), claim("c", "2-0", 1), "XGROUP SETID x g 2-0 ENTRIESREAD 2", "EXEC"),
+    ]
 
 
 def test_a_reader_that_waited(stream: Origin) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,9 @@ def test_it_is_read_back(tmp_path: Path) -> None:
     assert again.manifest == directory.manifest
     assert again.size() == 4
     os.remove(tmp_path / "aof" / "a.aof.1.incr.aof")
-    with pytest.raises(MissingError, match=r"a\.aof\.manifest names a\.aof\.1\.incr\.aof, which does not exist"):
+    with pytest.raises(
+        MissingError, match=r"a\.aof\.manifest names a\.aof\.1\.incr\.aof, which does not exist"
+    ):
         again.read()
     again.read(check=False)
 
@@ -220,10 +223,25 @@ def test_a_legacy_file_is_moved_in(tmp_path: Path) -> None:
 def test_the_manifest_is_synced_before_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = made(tmp_path)
     steps: list[str] = []
-    for name in ("open_new", "write", "sync", "rename", "sync_directory"):
+
+    def noting(name: str) -> Callable[..., object]:
         real = getattr(disk, name)
-        monkeypatch.setattr(
-            disk, name, lambda *given, name=name, real=real: (steps.append(name), real(*given))[1]
-        )
+
+        def act(*given: object) -> object:
+            steps.append(name)
+            return real(*given)
+
+        return act
+
+    for name in ("open_new", "write", "sync", "rename", "sync_directory"):
+        monkeypatch.setattr(disk, name, noting(name))
     directory.persist(directory.manifest.copy())
     assert steps == ["open_new", "write", "sync", "rename", "sync_directory"]
+
+
+def test_half_written_bases_are_swept_away(tmp_path: Path) -> None:
+    directory = made(tmp_path)
+    before = os.listdir(directory.path)
+    (tmp_path / "aof" / "temp-123.rdb").write_bytes(b"half")
+    directory.sweep()
+    assert sorted(os.listdir(directory.path)) == sorted(before)

@@ -68,7 +68,9 @@ def test_behind_an_rdb_file(tmp_path: Path) -> None:
     preamble = data + rdb_write.end(None)
     ran, _ = run(tmp_path / "f", preamble + A + B)
     assert len(ran) == 2
-    with pytest.raises(LoadError, match=rf"append only file {tmp_path}/f: .*offset {len(preamble)}\b.*Mend it"):
+    with pytest.raises(
+        LoadError, match=rf"append only file {tmp_path}/f: .*offset {len(preamble)}\b.*Mend it"
+    ):
         run(tmp_path / "f", preamble + b"x" + A)
     with pytest.raises(LoadError, match=rf"Bad RDB .* {tmp_path}/f: .*offset"):
         run(tmp_path / "f", data, may_cut=True)
@@ -96,10 +98,21 @@ def test_every_torn_end(tmp_path: Path, end: int) -> None:
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"\0" * 16, b"*0\r\n", b"*-1\r\n", b"*x\r\n", b"$3\r\nfoo\r\n", b"*1\r\n+OK\r\n", b"SET a b\r\n", b"\r\n"],
+    [
+        b"\0" * 16,
+        b"*0\r\n",
+        b"*-1\r\n",
+        b"*x\r\n",
+        b"$3\r\nfoo\r\n",
+        b"*1\r\n+OK\r\n",
+        b"SET a b\r\n",
+        b"\r\n",
+    ],
 )
 @pytest.mark.parametrize("behind", [b"", A])
-def test_garbage_is_an_error_that_names_file_and_offset(tmp_path: Path, garbage: bytes, behind: bytes) -> None:
+def test_garbage_is_an_error_that_names_file_and_offset(
+    tmp_path: Path, garbage: bytes, behind: bytes
+) -> None:
     with pytest.raises(LoadError, match=rf"Bad file format .* {tmp_path}/f: .*\(offset \d+\)\. Mend it"):
         run(tmp_path / "f", A + B + garbage + behind, may_cut=True)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from respcache.store.hash import HashTable, ListpackEx
 from respcache.persistence.commands import entries, field_deadlines
+from respcache.store.hash import HashTable, ListpackEx
 from tests.unit.persistence.test_rdb_write import LATE, example_stream, mortal
 
 

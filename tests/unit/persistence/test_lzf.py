@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from respcache.persistence import lzf
 from respcache.persistence.lzf import compress, decompress
 
 # As redis-server 7.0 compresses them.
@@ -89,3 +90,27 @@ def test_random_nonsense() -> None:
             assert len(decompress(packed, size)) == size
         except ValueError:
             pass
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_refused_at_once_would_not_get_smaller(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(seed)
+    letters = (b"01", b"0123456789abcdef", b"abcdefghijklmnopqrstuvwxyz  ", bytes(range(256)))[seed]
+    texts = [bytes(dice.choices(letters, k=dice.randrange(5, 200))) for _ in range(500)]
+    found = [compress(text) for text in texts]
+    monkeypatch.setattr(lzf, "_most_saved", len)
+    assert found == [compress(text) for text in texts]
+
+
+def test_long_texts() -> None:
+    """Of more than one block."""
+    dice = random.Random(5)
+    words = [bytes(dice.choices(b"abcdefgh", k=dice.randrange(2, 9))) for _ in range(300)]
+    for text in (
+        b" ".join(dice.choices(words, k=20000)),
+        dice.randbytes(40000) + b"a" * 40000 + dice.randbytes(20000),
+        bytes(16384) + dice.randbytes(16386) + b"end",
+        dice.randbytes(30000) * 3,
+    ):
+        packed = compress(text, len(text) + 5000)
+        assert packed is not None and decompress(packed, len(text)) == text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -128,6 +129,34 @@ def test_errors_in_the_background(
     asyncio.run(run())
     thread.shutdown()
     assert os.listdir(tmp_path) == []
+
+
+def test_much_may_wait_for_the_disk_and_no_more(
+    tmp_path: Path, thread: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+    real = disk.write
+
+    def write(fd: int, data: bytes | memoryview) -> int:
+        assert go.wait(5)
+        return real(fd, data)
+
+    monkeypatch.setattr(disk, "write", write)
+    monkeypatch.setattr(rdb_file, "QUEUED", 1000)
+
+    async def run() -> None:
+        file = BackgroundFile(thread, str(tmp_path / "dump.rdb"))
+        for _ in range(10):
+            await asyncio.wait_for(file.write(b"x" * 100), 1)
+        waiting = asyncio.create_task(file.write(b"y"))
+        await asyncio.sleep(0.02)
+        assert not waiting.done()
+        go.set()
+        await waiting
+        await file.commit()
+
+    asyncio.run(run())
+    assert (tmp_path / "dump.rdb").read_bytes() == b"x" * 1000 + b"y"
 
 
 def test_the_next_file_may_begin_while_one_is_given_up(tmp_path: Path, thread: ThreadPoolExecutor) -> None:

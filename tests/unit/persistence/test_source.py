@@ -155,3 +155,13 @@ def test_numbers() -> None:
     assert source.integer(8) == 1
     with pytest.raises(RdbError):
         source.length()
+
+
+def test_what_is_beyond() -> None:
+    pieces = [b"abcde", b"fgh", b""]
+    source = Source(lambda _: pieces.pop(0), checksum=True)
+    assert source.take(2) == b"ab"
+    rest = source.beyond()
+    assert (rest.offset, rest.checksum) == (2, False)
+    assert rest.take(6) == b"cdefgh"
+    assert rest.offset == 8

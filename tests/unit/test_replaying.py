@@ -1,0 +1,103 @@
+"""replaying.py: commands of a file run without gates, waits, or being told to anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from respcache.persistence.aof_load import UnknownCommandError
+from respcache.replaying import Replayer
+from respcache.server import Server
+from respcache.store.list import List
+
+
+def replayer(**directives: Any) -> tuple[Server, Replayer]:
+    server = Server(port=0, **directives)
+    server.state.nested = True
+    return server, Replayer(server.state)
+
+
+def test_commands_run_whatever_their_case() -> None:
+    server, run = replayer()
+    for argv in ([b"SET", b"a", b"1"], [b"Incr", b"a"], [b"select", b"3"], [b"set", b"b", b"2"]):
+        run(argv)
+    assert server.state.keyspace.databases[0].get(b"a") in (b"2", 2)
+    assert b"b" in server.state.keyspace.databases[3]
+    assert run.errors == 0
+
+
+def test_subcommands() -> None:
+    server, run = replayer()
+    run([b"XGROUP", b"create", b"s", b"g", b"$", b"MKSTREAM"])
+    assert b"s" in server.state.keyspace.databases[0]
+    with pytest.raises(UnknownCommandError, match="Unknown command"):
+        run([b"XGROUP", b"nosuch"])
+    run([b"XGROUP"])
+    assert run.errors == 1
+
+
+def test_unknown_commands() -> None:
+    _, run = replayer()
+    with pytest.raises(UnknownCommandError, match="Unknown command 'NOSUCH'"):
+        run([b"NOSUCH", b"x"])
+    with pytest.raises(UnknownCommandError):
+        run([b"\xff" * 1000])
+
+
+def test_errors_are_counted_and_that_is_all() -> None:
+    server, run = replayer()
+    run([b"SET", b"a", b"x"])
+    for argv in ([b"INCR", b"a"], [b"LPUSH", b"a", b"x"], [b"GET"], [b"SET", b"a"], [b"QUIT"]):
+        run(argv)
+    assert run.errors >= 4
+    assert server.state.keyspace.databases[0].get(b"a") == b"x"
+
+
+def test_nothing_blocks() -> None:
+    server, run = replayer()
+    run([b"RPUSH", b"l", b"1", b"2", b"3"])
+    run([b"BLPOP", b"l", b"0"])
+    run([b"BLPOP", b"none", b"0"])
+    run([b"BLMOVE", b"l", b"m", b"LEFT", b"RIGHT", b"0"])
+    value = server.state.keyspace.databases[0].get(b"l")
+    assert isinstance(value, List)
+    assert list(value) == [b"3"]
+    assert not run.client.paused
+    assert run.errors == 0
+
+
+def test_canonical_and_new_names_of_renamed_commands_run() -> None:
+    server, run = replayer(rename_command=["SET", "put"])
+    run([b"SET", b"a", b"1"])
+    run([b"PUT", b"b", b"2"])
+    assert server.state.keyspace.databases[0].size == 2
+
+
+def test_what_was_taken_away_still_runs() -> None:
+    server, run = replayer(rename_command=["SET", ""])
+    run([b"SET", b"a", b"1"])
+    assert server.state.keyspace.databases[0].size == 1
+
+
+def test_a_handler_that_breaks_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*_: object) -> bytes:
+        raise RuntimeError("a mistake")
+
+    _, run = replayer()
+    run._table[b"DECR"] = fail
+    with caplog.at_level(logging.ERROR):
+        run([b"DECR", b"a"])
+    assert run.errors == 1
+    assert "a mistake" in caplog.text
+
+
+def test_no_client_is_seen() -> None:
+    async def test() -> None:
+        async with Server(port=0) as server:
+            Replayer(server.state)
+            assert not server.state.clients
+
+    asyncio.run(test())
