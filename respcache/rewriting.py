@@ -49,7 +49,7 @@ def make_base(server: ServerState, directory: AofDirectory) -> None:
     log.info("Creating AOF base file %s", os.path.basename(path))
     file = RdbFile(path)
     try:
-        Snapshot(server.keyspace, base_encoder(server, rdb)).run_now(file.write)
+        Snapshot(server.keyspace, base_encoder(server, rdb), at_once=True).run_now(file.write)
         file.commit()
     except BaseException:
         file.discard()

@@ -275,12 +275,13 @@ class Saving:
         self._saves += 1
         self._begun = monotonic()
         log.info("Background saving started")
-        self._task = self._server.loop.create_task(self._run(self.path))
-
-    async def _run(self, path: str) -> None:
-        server, file = self._server, self._open(path)
-        dirty = server.keyspace.dirty
+        server = self._server
         snapshot = self._snapshot = server.snapshot = Snapshot(server.keyspace, rdb_encoder(server))
+        self._task = server.loop.create_task(self._run(self.path, snapshot))
+
+    async def _run(self, path: str, snapshot: Snapshot) -> None:
+        file = self._open(path)
+        dirty = snapshot.dirty
         failed: Exception | None = None
         try:
             await snapshot.run(file.write)
@@ -321,6 +322,7 @@ class Saving:
         if task is None:
             return
         if self._snapshot is not None:
+            self._snapshot.close()  # in case that the task had not begun
             self._let_go(self._snapshot)
         task.cancel()
         self._took = int(monotonic() - self._begun)
@@ -348,12 +350,7 @@ class Saving:
 
     def _write_all(self, write: Callable[[bytes], None]) -> None:
         """Gives a whole file to `write`, beside any snapshot that is being taken: that goes on behind it."""
-        keyspace = self._server.keyspace
-        keepers = [db.keeper for db in keyspace.databases]
-        try:
-            Snapshot(keyspace, rdb_encoder(self._server)).run_now(write)
-        finally:
-            keyspace.preserve(keepers)
+        Snapshot(self._server.keyspace, rdb_encoder(self._server), at_once=True).run_now(write)
 
     async def _write_empty(self) -> None:
         while self._empty is not None:

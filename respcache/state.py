@@ -64,6 +64,7 @@ class Client:
         "net_output",
         "no_evict",
         "no_touch",
+        "obeyed",
         "paused",
         "peer",
         "resp",
@@ -104,6 +105,7 @@ class Client:
         self.skips = 0  # muted for so many more replies only; 0: until CLIENT REPLY ON
         self.no_evict = False
         self.no_touch = False
+        self.obeyed = False  # what it sends was run before, and was right: a file that is loaded, a master
         self.monitors = False  # MONITOR
         self.subscriber: Subscriber | None = None  # None without subscriptions
         self.paused = False  # waits: for keys, a timeout, or CLIENT UNPAUSE

@@ -87,7 +87,7 @@ def _lookup(c: Client, pattern: bytes) -> Lookup:
     behind, arrow, name = behind.partition(b"->")
     if arrow and not name:  # a key that ends in an arrow
         behind, arrow = behind + arrow, b""
-    get, clock = c.db.get, c.server.clock.ms
+    get, clock = c.db.get, c.db.clock.ms
 
     def find(element: bytes) -> bytes | None:
         value = get(before + element + behind)

@@ -85,6 +85,8 @@ class Trim:
         return at + 1
 
     def _check_limit(self, c: Client, limit: int | None, adding: bool) -> int:
+        if c.obeyed:
+            return 0  # it trimmed so far as it did, and says to what
         if limit and self.threshold is None:
             raise LIMIT_ALONE
         if not adding and self.threshold is None:

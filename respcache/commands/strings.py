@@ -345,7 +345,7 @@ def getex(c: Client, key: bytes, *options: bytes) -> bytes:
         return c.resp.null  # even if the time makes no sense, as in Redis
     if unit is not None and amount is not None:
         when = _deadline(c, unit, amount, "getex")
-        if when <= c.server.clock.ms():
+        if when <= c.db.clock.ms():
             c.db.delete(key)
         else:
             c.db.expire_at(key, when)

@@ -29,6 +29,7 @@ SHARE = 0.4
 """While there is, seconds of walking for each second in which the loop did something else."""
 IDLE = 0.00003
 """Seconds in a turn of the loop up to which it had nothing to do."""
+_WAITING = 4 << 20  # bytes that may wait until it is the walk's turn again
 _LEAST = 0.0001  # seconds of walking that are worth a turn
 _MANY = 512  # keys of a slot from which on it is not written at once
 _UNSEEN, _OPEN = 1, 2  # of a slot: not looked at; some of its entries are still to be written
@@ -90,10 +91,11 @@ class _Part:
 class Snapshot:
     """All data of a keyspace at the moment at which this is made, on its way into a file.
 
-    `encoder` says what the file looks like. Who makes one runs it or closes it; there may be one at a time.
+    `encoder` says what the file looks like. Who makes one runs it or closes it. There may be one at a time, and besides
+    it those that are `run_now` in the same breath, `at_once`: they need not be told of changes.
     """
 
-    def __init__(self, keyspace: Keyspace, encoder: Encoder) -> None:
+    def __init__(self, keyspace: Keyspace, encoder: Encoder, at_once: bool = False) -> None:
         self._keyspace = keyspace
         self._graveyard: Graveyard = keyspace.graveyard
         self._encoder = encoder
@@ -110,9 +112,13 @@ class Snapshot:
         """Seconds spent so far on what was about to change."""
         self.total_keys = sum(part.keys for part in self._parts)
         self.done_keys = 0
+        self.dirty = keyspace.dirty
+        """The number of changes ever made, at that moment."""
         self.cancelled = False
         self._push([encoder.header()])
-        keyspace.preserve(self._parts)
+        self._keeps = not at_once
+        if self._keeps:
+            keyspace.preserve(self._parts)
 
     # Running
 
@@ -124,16 +130,16 @@ class Snapshot:
         """
         try:
             credit, done = SLICE, False
-            while not done:
-                if credit >= _LEAST:
-                    since = monotonic()
+            while not done or self._out:
+                since = monotonic()
+                if self._size < CHUNK and not done and credit >= _LEAST:
                     done = self._step(min(credit, SLICE))
+                if done or self._size >= (CHUNK if credit > 0 else _WAITING):
+                    data = self._take()
                     credit -= monotonic() - since
-                    while self._size >= CHUNK or (done and self._out):
-                        since = monotonic()
-                        data = self._take()
-                        credit -= monotonic() - since
-                        await write(data)
+                    await write(data)
+                else:
+                    credit -= monotonic() - since
                 busy, kept = thread_time(), self.kept
                 await asyncio.sleep(0)
                 busy, kept = thread_time() - busy, self.kept - kept
@@ -150,7 +156,8 @@ class Snapshot:
             for _ in self._walk:
                 if self._size >= CHUNK:
                     write(self._take())
-            write(self._take())
+            while self._out:
+                write(self._take())
             write(self._encoder.end())
         finally:
             self.close()
@@ -161,11 +168,12 @@ class Snapshot:
 
     def close(self) -> None:
         """Looks at the data no longer. What was left to the snapshot is freed."""
-        self._keyspace.preserve([None] * len(self._parts))
-        for part in self._parts:
-            if part.inherited:
-                self._graveyard.bury(list(filter(None, part.shards)), part.deadlines.slots)
-        self._parts = []
+        if self._keeps:
+            self._keeps = False
+            self._keyspace.preserve([None] * len(self._parts))
+            for part in self._parts:
+                if part.inherited:
+                    self._graveyard.bury(list(filter(None, part.shards)), part.deadlines.slots)
 
     def _step(self, budget: float) -> bool:
         """Walks for so many seconds. Tells whether that was all."""
@@ -176,10 +184,14 @@ class Snapshot:
         return True
 
     def _take(self) -> bytes:
-        """What is to be written next."""
-        data = b"".join(self._out)
-        self._out.clear()
-        self._size = 0
+        """What is to be written next, `CHUNK` or a little more; one that is a piece by itself is not cut."""
+        out, size, count = self._out, 0, 0
+        while count < len(out) and size < CHUNK:
+            size += len(out[count])
+            count += 1
+        data = b"".join(out[:count])
+        del out[:count]
+        self._size -= size
         self._encoder.seal(data)
         return data
 

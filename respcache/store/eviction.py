@@ -188,7 +188,7 @@ class Evictor:
             looked += len(keys)
             most = _CANDIDATES * len(keys) // self.samples + 1
             worst += [(rank, key, slot) for key, rank in self._worst(db, slot, keys, most)]
-        self._credit = max(looked // self.samples, 1)
+        self._credit = max(round(looked / self.samples), 1)
         pool = self._pool
         for rank, key, slot in worst:
             if len(pool) == POOL:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from respcache.store.hashtable import Table
 from respcache.store.sizes import ENTRY
 from respcache.store.types import TYPES
 
@@ -14,8 +15,7 @@ INTEGER = 32
 """Bytes of an integer that is too big to be one of CPython's shared ones, and not too big for Redis."""
 SAMPLES = 5
 """Elements of a container that are looked at."""
-REMEMBERED = ENTRY + 2 * INTEGER
-"""Bytes that the size of a container takes, which is remembered."""
+_SHARED = 256  # up to which CPython has one object for each integer
 ROUND = 48
 """A `bytes` takes 33 more than its length, rounded up to 16: (33 + 15 + length) & ~15."""
 BLOCK = 512
@@ -48,7 +48,7 @@ class Footprint:
     def __init__(self, account: Account) -> None:
         self.account = account
         self.bytes = 0
-        self.sizes: dict[bytes, int] = {}
+        self.sizes: Table[int] = Table()
         """Of the values that change in place, as they were last measured."""
         self.changed: dict[bytes, int] = {}
         """Number of changes of such values since."""
@@ -61,7 +61,7 @@ class Footprint:
     def drop(self) -> None:
         """Forgets all keys."""
         self.add(-self.bytes)
-        self.sizes, self.changed = {}, {}
+        self.sizes, self.changed = Table(), {}
 
     def weigh(self, key: bytes, value: Any) -> int:
         """Bytes of a value that is new under its key. Those of a container are remembered."""
@@ -69,7 +69,8 @@ class Footprint:
             return string_bytes(value)
         if type(value) is int:
             return INTEGER
-        size = self.sizes[key] = TYPES[type(value)].size(value, SAMPLES) + REMEMBERED
+        size = TYPES[type(value)].size(value, SAMPLES) + ENTRY  # to remember it takes memory too
+        self.sizes[key] = size = size + INTEGER if size > _SHARED else size
         return size
 
     def unweigh(self, key: bytes, value: Any) -> int:

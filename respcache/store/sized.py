@@ -24,6 +24,7 @@ from respcache.store.sizes import ENTRY, allocated
 from respcache.store.slot import BRACE, MASK, SLOTS, hash_slot, tagged_slot
 
 _EIGHTH = 3
+_MOST_CHANGED = 8192  # containers whose measuring is put off
 _SOME_SLOTS = 128
 _CHUNK = 16  # bytes that the C library adds to a table
 
@@ -102,7 +103,7 @@ class SizedDatabase(Database):
             value = self.shards[hash_slot(key)][key]
         if type(value) is not bytearray:
             changes += footprint.changed.get(key, 0)
-            if changes << _EIGHTH < len(value):
+            if changes << _EIGHTH < len(value) and len(footprint.changed) < _MOST_CHANGED:
                 footprint.changed[key] = changes
                 return
         footprint.measure(key, value)

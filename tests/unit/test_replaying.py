@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from respcache.clock import Clock
+from respcache.execute import execute
 from respcache.persistence.aof_load import UnknownCommandError
-from respcache.replaying import Replayer
+from respcache.replaying import NoConnection, Replayer
 from respcache.server import Server
+from respcache.state import Client
 from respcache.store.list import List
 
 
@@ -101,3 +105,35 @@ def test_no_client_is_seen() -> None:
             assert not server.state.clients
 
     asyncio.run(test())
+
+
+def test_what_redis_writes_of_a_trim_that_was_limited() -> None:
+    server, run = replayer()
+    for number in range(1, 21):
+        run([b"XADD", b"s", b"%d-0" % number, b"f", b"v"])
+    run([b"XADD", b"s", b"MAXLEN", b"=", b"5", b"LIMIT", b"10", b"21-0", b"f", b"v"])
+    assert run.errors == 0
+    assert server.state.keyspace.databases[0].get(b"s").length == 5
+
+
+def test_nothing_expires_while_it_is_replayed(tmp_path: Path) -> None:
+    """It was alive when the next command came."""
+
+    async def test() -> None:
+        directives = {"port": 0, "dir": str(tmp_path), "appendonly": True}
+        now = [1_000_000_000_000]
+        async with Server(clock=Clock(lambda: now[0]), **directives) as server:
+            for words in ("SET k 5 PX 100", "INCR k", "PERSIST k", "SET gone 1 PX 100"):
+                run_in(server, *words.encode().split())
+        now[0] += 1000
+        async with Server(clock=Clock(lambda: now[0]), **directives) as server:
+            db = server.state.keyspace.databases[0]
+            assert db.get(b"k") in (b"6", 6)
+            assert db.get(b"gone") is None
+
+    asyncio.run(test())
+
+
+def run_in(server: Server, *argv: bytes) -> None:
+    """As a client without a connection."""
+    execute(Client(server.state, NoConnection(), b"", b"", False), list(argv))

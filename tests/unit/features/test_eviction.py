@@ -31,7 +31,7 @@ class Rig:
         )
         vars(self.config).update(settings)
         self.keyspace = Keyspace(2, Clock())
-        self.memory = MemoryLimit(self.keyspace, self.config)
+        self.memory = MemoryLimit(self.keyspace, cast(Any, self.config))
         self.timers: list[Callable[[], None]] = []
         self.switched: list[bool] = []
         self.memory.later = self._later

@@ -75,3 +75,13 @@ def test_the_class_of_a_database_follows_what_is_asked_of_it(keyspace: Keyspace)
     assert classes[3] is TrackedDatabase
     keyspace.preserve([None] * len(keyspace.databases))
     assert type(db) is TrackedDatabase
+
+
+def test_nothing_is_due_without_time(keyspace: Keyspace) -> None:
+    db = keyspace.databases[0]
+    db.put(b"key", b"value", 1)
+    clock = db.clock
+    with keyspace.without_time():
+        assert db.get(b"key") == b"value"
+    assert db.clock is clock
+    assert db.get(b"key") is None

@@ -1,0 +1,342 @@
+"""Power cuts, with a disk that forgets what it was not made to keep: what was promised is there after them.
+
+A server runs in the loop of the test on a `tests.power.Disk`, clients write as fast as they can, and a controller
+has files saved and rewritten. Somewhere the power goes; a new server starts on what may be left, and the
+`tests.ledger.Ledger` tells whether that is enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+import respcache
+from respcache.features import aof_writer
+from tests.ledger import NEVER, Ledger, Link
+from tests.power import Disk
+from tests.wire import Error
+
+ROUNDS = 10
+"""Of each kind, in a run of the tests."""
+LONG = int(os.environ.get("POWER_CUTS", "100"))
+SECOND = 0.1
+"""What `everysec` takes for a second here, so that a round need not take several."""
+WRITERS = 6
+LIMIT = 20.0
+"""Seconds until something that should be over is taken for hanging."""
+FOREVER = float("inf")
+
+
+class Machine:
+    """A computer that loses its power again and again."""
+
+    def __init__(self, base: Path, patch: pytest.MonkeyPatch, seed: int, **directives: Any) -> None:
+        self.draw = random.Random(seed)
+        self.ledger = Ledger(WRITERS, seed)
+        self.cuts: list[str] = []
+        self.promised = FOREVER
+        """Until when what was acknowledged must survive."""
+        self._base = base
+        self._patch = patch
+        self._directives = directives
+        self._numbers = itertools.count()
+        self._lag = 0.0
+        self.disk = self._new_disk()
+
+    def _new_disk(self, before: Disk | None = None) -> Disk:
+        path = self._base / str(next(self._numbers))
+        if before is None:
+            path.mkdir()
+        else:
+            before.restore(path)
+        disk = Disk(path, self.draw.randrange(1 << 30), slow=0.03)
+        disk.install(self._patch)
+        return disk
+
+    def _server(self) -> respcache.Server:
+        return respcache.Server(port=0, dir=str(self.disk.root), **self._directives)
+
+    def lose_power(self) -> None:
+        """What is left is a new disk."""
+        self.disk.cut()
+        self.cuts.append(self.disk.last)
+        self.disk = self._new_disk(self.disk)
+
+    async def start(self) -> respcache.Server:
+        """A server that has loaded what is there; sometimes the power goes before it has."""
+        while True:
+            server = self._server()
+            if self.draw.random() < 0.3:
+                self.disk.light(self.draw.randrange(25))
+            try:
+                await asyncio.wait_for(server.start(), LIMIT)
+            except Exception:
+                if not self.disk.off:
+                    raise
+            if not self.disk.off:
+                self.disk.light(-1)
+                return server
+            await asyncio.wait_for(server.stop(), LIMIT)
+            self.disk.check()
+            self.lose_power()
+
+    async def round(self, work: Callable[[Link], Awaitable[None]], tolerance: bool = False) -> None:
+        """Starts, checks, writes while `work` goes on, and loses power. `tolerance`: as everysec has it."""
+        server = await self.start()
+        crash = getattr(self, "_crash", None)
+        await self.ledger.check(server.port, self.promised, crash)
+        self.promised = FOREVER
+        disk = self.disk
+        if self.draw.random() < 0.8:
+            rare = self.draw.random() < 0.7
+            disk.light(self.draw.randrange(40 if rare else 400), rare)
+        seconds = self.draw.uniform(0.05, 0.6)
+        self._lag = 0.0
+        tasks = [
+            asyncio.create_task(self.ledger.write(server.port, lambda: not disk.off)),
+            asyncio.create_task(self._work(server.port, work, disk)),
+            asyncio.create_task(self._watch(disk)),
+        ]
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        disk.cut()
+        self._crash = disk.cut_at
+        try:
+            await asyncio.wait_for(server.stop(), LIMIT)
+            await asyncio.wait_for(asyncio.gather(*tasks), LIMIT)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            raise
+        disk.check()
+        if tolerance and self.promised == FOREVER:
+            self.promised = disk.cut_at - max(SECOND, disk.slowest) - disk.slowest - 0.02 - 2 * self._lag
+        self.lose_power()
+
+    async def _work(self, port: int, work: Callable[[Link], Awaitable[None]], disk: Disk) -> None:
+        link = await Link.to(port)
+        try:
+            while not disk.off:
+                await work(link)
+                await asyncio.sleep(self.draw.uniform(0, 0.05))
+        except (OSError, EOFError):
+            pass
+        except AssertionError:
+            if not disk.off:
+                raise
+        finally:
+            await link.close()
+
+    async def _watch(self, disk: Disk) -> None:
+        while not disk.off:
+            since = monotonic()
+            await asyncio.sleep(0.005)
+            self._lag = max(self._lag, monotonic() - since - 0.005)
+
+
+async def ask(link: Link, *command: str) -> Any:
+    """Sends a command that must not fail."""
+    reply = await link(*command)
+    assert not isinstance(reply, Error), (command, reply)
+    return reply
+
+
+async def field(link: Link, name: str) -> str:
+    """A field of INFO persistence."""
+    text: bytes = await ask(link, "INFO", "persistence")
+    return next(line.partition(b":")[2].decode() for line in text.splitlines() if line.startswith(name.encode() + b":"))
+
+
+async def finished(link: Link, name: str) -> None:
+    """Waits until that is no longer in progress."""
+    while await field(link, name) != "0":
+        await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Any:
+    """Makes machines."""
+    caplog.set_level(logging.CRITICAL + 1)
+    monkeypatch.setattr(aof_writer, "SYNC_EACH", SECOND)
+    monkeypatch.setattr(aof_writer, "LATE", 2 * SECOND)
+
+    def make(seed: int, **directives: Any) -> Machine:
+        return Machine(tmp_path, monkeypatch, seed, **directives)
+
+    return make
+
+
+def cut_again_and_again(
+    machine: Machine, rounds: int, work: Callable[[Machine], Callable[[Link], Awaitable[None]]], tolerance: bool
+) -> None:
+    """So many rounds; says at which seed and cuts it failed."""
+
+    async def run() -> None:
+        for _ in range(rounds):
+            await machine.round(work(machine), tolerance)
+        server = await machine.start()
+        await machine.ledger.check(server.port, machine.promised)
+        await server.stop()
+
+    try:
+        asyncio.run(run())
+    except BaseException:
+        print(f"the power went at: {machine.cuts[-3:]}")
+        raise
+    ledger = machine.ledger
+    print(
+        f"{len(machine.cuts)} cuts, {ledger.survived} steps survived, {ledger.lost} were lost, the oldest "
+        f"{ledger.oldest:.3f} seconds old"
+    )
+    assert ledger.survived
+
+
+def both(rounds: int) -> Any:
+    """Few rounds in each run, many in a long one."""
+    seeds = [pytest.param(random.randrange(1 << 20), rounds, id="short")]
+    seeds += [
+        pytest.param(random.randrange(1 << 20), LONG, id="long", marks=pytest.mark.long),
+    ]
+    return pytest.mark.parametrize(("seed", "rounds"), seeds)
+
+
+def rewriting(machine: Machine) -> Callable[[Link], Awaitable[None]]:
+    """Everything that changes files, while the log stays on."""
+
+    async def work(link: Link) -> None:
+        what = machine.draw.choice(["BGREWRITEAOF", "BGREWRITEAOF", "BGSAVE", "SAVE", ""])
+        if what == "SAVE":
+            await link("SAVE")
+        elif what:
+            await link(*what.split())
+            await finished(link, "aof_rewrite_in_progress" if what == "BGREWRITEAOF" else "rdb_bgsave_in_progress")
+
+    return work
+
+
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+@pytest.mark.parametrize("policy", ["always", "everysec"])
+@both(ROUNDS // 2)
+def test_the_log(machine: Any, policy: str, preamble: str, seed: int, rounds: int) -> None:
+    print(f"seed {seed}")
+    made = machine(
+        seed,
+        appendonly=True,
+        appendfsync=policy,
+        aof_use_rdb_preamble=preamble,
+        auto_aof_rewrite_min_size=20000,
+        save="",
+    )
+    cut_again_and_again(made, rounds, rewriting, policy == "everysec")
+
+
+@both(ROUNDS // 2)
+def test_the_log_without_syncs(machine: Any, seed: int, rounds: int) -> None:
+    """Nothing is promised but a moment of the past, whole, and a server that starts."""
+    print(f"seed {seed}")
+
+    def work(made: Machine) -> Callable[[Link], Awaitable[None]]:
+        made.promised = NEVER
+        return rewriting(made)
+
+    made = machine(seed, appendonly=True, appendfsync="no", auto_aof_rewrite_min_size=20000, save="")
+    cut_again_and_again(made, rounds, work, False)
+
+
+@pytest.mark.parametrize("policy", ["always", "everysec"])
+@both(ROUNDS // 2)
+def test_switched_on_and_off(machine: Any, policy: str, seed: int, rounds: int) -> None:
+    """While the log is off, and until it has its first base again, nothing is promised of what comes."""
+    print(f"seed {seed}")
+
+    def work(made: Machine) -> Callable[[Link], Awaitable[None]]:
+        async def switch(link: Link) -> None:
+            if made.draw.random() < 0.3:
+                await rewriting(made)(link)
+                return
+            now = monotonic()
+            tolerance = 0.0 if policy == "always" else 2 * SECOND + 2 * made.disk.slowest
+            made.promised = now - tolerance
+            await ask(link, "CONFIG", "SET", "appendonly", "no")
+            if made.draw.random() < 0.5:
+                await asyncio.sleep(made.draw.uniform(0, 0.05))
+            await ask(link, "CONFIG", "SET", "appendonly", "yes")
+            while await field(link, "aof_rewrite_in_progress") != "0" or await field(link, "aof_rewrite_scheduled") != "0":
+                await asyncio.sleep(0.002)
+            made.promised = FOREVER
+
+        return switch
+
+    made = machine(seed, appendonly=True, appendfsync=policy, save="")
+    cut_again_and_again(made, rounds, work, policy == "everysec")
+
+
+@both(ROUNDS)
+def test_snapshots(machine: Any, seed: int, rounds: int) -> None:
+    """What is there is one moment, that of the last snapshot that was acknowledged, or a later one."""
+    print(f"seed {seed}")
+
+    def work(made: Machine) -> Callable[[Link], Awaitable[None]]:
+        made.promised = NEVER
+
+        async def save(link: Link) -> None:
+            now = monotonic()
+            if made.draw.random() < 0.5:
+                reply = await link("SAVE")
+            else:
+                reply = await link("BGSAVE")
+                await finished(link, "rdb_bgsave_in_progress")
+                if await field(link, "rdb_last_bgsave_status") != "ok":
+                    return
+            if not isinstance(reply, Error) and not made.disk.off:
+                made.promised = now
+
+        return save
+
+    made = machine(seed, save="3600 1", dbfilename="dump.rdb")
+    cut_again_and_again(made, rounds, work, False)
+
+
+def test_the_disk_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instrument itself: what is sure stays, and all else is at times there and at times not."""
+    from respcache.persistence import disk as real
+
+    root = tmp_path / "root"
+    root.mkdir()
+    disk = Disk(root, 1)
+    disk.install(monkeypatch)
+    fd = real.open_new(str(root / "sure"))
+    real.write_all(fd, b"1234")
+    real.sync(fd)
+    real.sync_directory(str(root))
+    real.write_all(fd, b"5678")
+    real.rename(str(root / "sure"), str(root / "other"))
+    disk.check()
+    with contextlib.suppress(OSError):
+        disk.light(0)
+        real.sync(fd)
+    assert disk.off
+    with pytest.raises(OSError, match="power"):
+        real.write(fd, b"x")
+    real.close(fd) if disk.off is False else None
+    found = set()
+    for number in range(200):
+        path = tmp_path / str(number)
+        disk.restore(path)
+        (file,) = path.iterdir()
+        found.add((file.name, file.read_bytes()))
+    assert {name for name, _ in found} == {"sure", "other"}
+    assert {text for _, text in found} >= {b"1234", b"12345", b"123456", b"12345678"}
+    assert all(text.startswith(b"1234") for _, text in found)
+    (root / "stranger").write_bytes(b"")
+    with pytest.raises(AssertionError):
+        disk.check()
