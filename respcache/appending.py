@@ -148,12 +148,12 @@ class Appending:
 
     async def _load(self, directory: AofDirectory) -> bool:
         """Loads what there is. Tells whether there was anything."""
-        if not directory.exists:
-            single = os.path.join(self._server.config.dir, self._server.config.appendfilename)
-            if not os.path.isfile(single):
-                return False
+        single = os.path.join(self._server.config.dir, self._server.config.appendfilename)
+        if os.path.isfile(single) and (not directory.exists or directory.half_adopted):
             log.info("Successfully migrated an old-style AOF into the directory %s", directory.path)
             directory.adopt(single)
+        if not directory.exists:
+            return False
         directory.read()
         await Replay(self._server, directory).run()
         self._server.saving.loaded()
@@ -306,7 +306,8 @@ class Appending:
             job = Job(directory, prepare, self._attach_new, done, first=True, keep=0)
         else:
             done = partial(self._rewritten, directory)
-            job = Job(directory, directory.add_increment, self._switch_to, done)
+            before = self._writer.log if self._writer is not None else None
+            job = Job(directory, partial(_next_increment, directory, before), self._switch_to, done)
         self.scheduled = False
         self._rewriting.start(job)
 
@@ -428,6 +429,14 @@ class Appending:
                 "aof_delayed_fsync": writer.delayed,
             }
         return fields
+
+
+def _next_increment(directory: AofDirectory, before: Log | None) -> Log:
+    file = directory.add_increment()
+    if before is not None:
+        with contextlib.suppress(OSError):
+            before.sync()  # so that not much of it is left to be synced when the next one waits for that
+    return file
 
 
 def _leave(directory: AofDirectory, _well: bool) -> None:

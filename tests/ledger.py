@@ -32,6 +32,8 @@ Effect = Callable[[State, Any], list[State]]
 DATABASES = 3
 STRINGS = ("s", "r", "c", "a", "b", "f")
 NEVER = float("-inf")
+LONG = 300
+"""Words of a long value."""
 
 
 class Refused(Exception):
@@ -84,8 +86,10 @@ class Link:
         self.send(*commands)
         return [await self.read() for _ in commands]
 
-    async def close(self) -> None:
-        """Closes it."""
+    async def __aenter__(self) -> Link:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
@@ -172,7 +176,7 @@ class Writer:
         _, values, *rest = replies
         times, (items, members, fields, entries) = rest[:-4], rest[-4:]
         found: State = {
-            name: (value.decode(), time > 0)
+            name: (_shortened(value.decode()), time > 0)
             for name, value, time in zip(STRINGS, values, times, strict=True)
             if value is not None
         }
@@ -213,6 +217,11 @@ def make(draw: random.Random, state: State, number: int) -> tuple[list[Command],
     return [command for commands, _ in parts for command in commands], effect
 
 
+def _shortened(text: str) -> str:
+    word = text.partition(" ")[0]
+    return f"{word} many times" if text == f"{word} " * LONG else text
+
+
 Change = Callable[[State], Any]
 Part = tuple[list[Command], Change | None]
 
@@ -236,8 +245,7 @@ def _set_mortal(_: State, n: int) -> Part:
 
 
 def _set_long(_: State, n: int) -> Part:
-    text = f"{n} " * 300
-    return [("SET", "r", text)], _set("r", lambda _: text)
+    return [("SET", "r", f"{n} " * LONG)], _set("r", lambda _: f"{n} many times")
 
 
 def _expire(state: State, n: int) -> Part:
@@ -320,38 +328,37 @@ class Ledger:
         await asyncio.gather(*(self._write(writer, port, counts) for writer in self.writers))
 
     async def _write(self, writer: Writer, port: int, counts: Callable[[], bool]) -> None:
-        link = None
         try:
-            link = await Link.to(port)
-            await link("SELECT", writer.database)
-            while counts():
-                await writer.step(link, self._draw, counts)
+            async with await Link.to(port) as link:
+                await link("SELECT", writer.database)
+                while counts():
+                    await writer.step(link, self._draw, counts)
         except (OSError, EOFError):
             pass
         except Refused:
             if counts():
                 raise
-        finally:
-            if link is not None:
-                await link.close()
 
     async def check(self, port: int, until: float, crash: float | None = None) -> None:
         """Compares what the server has with the book: all that was acknowledged no later than `until` is there.
 
         From then on the book begins with what was found. Raises AssertionError. `crash` is when it was.
         """
-        link = await Link.to(port)
+        async with await Link.to(port) as link:
+            found = [await writer.read(link) for writer in self.writers]
+        self._compare(found, until, crash)
+
+    def _compare(self, states: list[State], until: float, crash: float | None) -> None:
         latest, most = NEVER, []
-        for writer in self.writers:
-            found = await writer.read(link)
-            matches = [at for at, states in enumerate(writer.after) if found in states]
+        for writer, found in zip(self.writers, states, strict=True):
+            matches = [at for at, possible in enumerate(writer.after) if found in possible]
             must = writer.acknowledged(until)
             if not matches or matches[-1] < must:
                 raise AssertionError(self._explain(writer, found, matches, must))
             if matches[0]:
                 latest = max(latest, writer.steps[matches[0] - 1].sent)
-            most.append((writer, matches[-1], found))
-        for writer, at, found in most:
+            most.append(matches[-1])
+        for writer, found, at in zip(self.writers, states, most, strict=True):
             before = writer.acknowledged(latest)
             assert before <= at, f"a hole: {self._explain(writer, found, [at], before)}"
             self.survived += at
@@ -361,11 +368,10 @@ class Ledger:
                     if crash is not None:
                         self.oldest = max(self.oldest, crash - step.acknowledged)
             writer.steps, writer.after = [], [[found]]
-        await link.close()
 
     @staticmethod
     def _explain(writer: Writer, found: State, matches: list[int], must: int) -> str:
-        steps = [f"{at}: {step}" for at, step in enumerate(writer.steps, 1)]
+        steps = [f"{at}: {step}"[:300] for at, step in enumerate(writer.steps, 1)]
         near = matches[-1] if matches else must
         return (
             f"writer {writer.number} sent {len(steps)} steps, {must} must be there, and what is there is as after "

@@ -127,12 +127,13 @@ class Disk:
         self.last = ""
         """The operation at which it went."""
         self.slowest = 0.0
-        """Seconds of the longest sync."""
+        """Seconds of the longest sync, one that was under way when the power went included."""
         self._slow = slow
         self._fuse = -1
         self._rare_only = False
         self._lock = threading.RLock()
         self._open: dict[int, _File] = {}
+        self._syncing: dict[int, float] = {}  # by thread: since when
         self._tree = self._read(root)
 
     def _read(self, path: Path) -> _Directory:
@@ -159,6 +160,8 @@ class Disk:
         with self._lock:
             if not self.off:
                 self.off, self.last, self.cut_at = True, operation, time.monotonic()
+                for since in self._syncing.values():
+                    self.slowest = max(self.slowest, self.cut_at - since)
                 self.gone.set()
 
     def restore(self, path: Path) -> None:
@@ -249,16 +252,18 @@ class Disk:
 
     def sync(self, fd: int) -> None:
         """What is written while it runs is not made sure of, though some of it may be."""
-        since = time.monotonic()
+        since, me = time.monotonic(), threading.get_ident()
         with self._lock:
             file = self._open[fd]
             count = len(file.since)
+            self._syncing[me] = since
         if threading.current_thread() is not threading.main_thread():
             time.sleep(self._slow * self.draw.random() ** 2)
         with self._lock:
             self._step("sync")
             file.sync(count)
             self._done()
+            del self._syncing[me]
             self.slowest = max(self.slowest, time.monotonic() - since)
 
     def truncate(self, fd: int, size: int) -> None:

@@ -129,6 +129,7 @@ def pfcount(c: Client, key: bytes, *keys: bytes) -> bytes:
     if known is None:
         known = hll.estimate(hll.histogram(_registers(sketch)))
         if type(value) is bytearray:
+            c.db.prepare(key)
             hll.cache(value, known)
             c.db.touch(key, NO_EVENT)
         else:

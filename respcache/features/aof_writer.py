@@ -157,7 +157,7 @@ class AofWriter:
             try:
                 if rest:
                     file.append(rest)
-                _sync(retired, file)
+                _sync(retired, len(retired), file)
             finally:
                 file.close()
 
@@ -215,6 +215,8 @@ class AofWriter:
                     self._late = self._loop.call_later(LATE, self._write_late)
                 self._open()
                 return
+            if self._retired:
+                return  # see `_write_late`
         self._write()
 
     def write_now(self) -> None:
@@ -226,8 +228,15 @@ class AofWriter:
             self._append()
 
     def _write_late(self) -> None:
-        """Waits for the sync no longer."""
+        """Waits for the sync no longer, unless it is that of the file before.
+
+        What is written here must not be on disk when the end of that is not: it would have a hole. So then the
+        replies wait too.
+        """
         self._late = None
+        if self._retired and self._sync is not None:
+            self._gate.shut = True
+            return
         self.delayed += 1
         log.warning(
             "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for "
@@ -309,8 +318,8 @@ class AofWriter:
             return
         self._dirty = False
         self._sync_began = monotonic()
-        retired = self._retired
-        self._sync = self._submit(lambda: _sync(retired, file))
+        retired, count = self._retired, len(self._retired)
+        self._sync = self._submit(lambda: _sync(retired, count, file))
         self._sync.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._synced, done))
 
     def _synced(self, done: Future[None]) -> None:
@@ -387,12 +396,12 @@ class AofWriter:
         self.troubled("")
 
 
-def _sync(retired: list[Log], file: Log) -> None:
-    """What the thread does: the files that are written to no longer come first, and are closed.
+def _sync(retired: list[Log], count: int, file: Log) -> None:
+    """What the thread does: the files that are written to no longer, so many, come first, and are closed.
 
-    The loop may add to `retired` meanwhile; it looks at what is left when this is over.
+    The loop may add to `retired` meanwhile, `file` for one; it looks at what is left when this is over.
     """
-    while retired:
+    for _ in range(count):
         retired[0].sync()
         retired.pop(0).close()
     file.sync()

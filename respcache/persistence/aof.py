@@ -40,8 +40,13 @@ class Log:
         """Bytes, as far as they are whole writes."""
         self._cut = False  # half a write may stand behind `size`
         if empty and self.size:
-            disk.truncate(self.fd, 0)
             self.size = 0
+            try:
+                disk.truncate(self.fd, 0)
+                disk.sync(self.fd)  # else what was in it may come back, and be taken for ours
+            except BaseException:
+                self.close()
+                raise
 
     def append(self, data: bytes) -> None:
         """Writes all of it or nothing. Raises OSError.
@@ -97,6 +102,7 @@ class AofDirectory:
         The lock is on the directory itself: it leaves no file behind, and ends with the process.
         """
         disk.make_directory(self.path)
+        disk.sync_directory(os.path.dirname(os.path.abspath(self.path)))
         if os.name != "posix" or self._lock >= 0:
             return
         import fcntl
@@ -165,6 +171,16 @@ class AofDirectory:
 
     # Its files
 
+    @property
+    def half_adopted(self) -> bool:
+        """Whether a crash has kept `adopt` from its second half: the file still has its old place.
+
+        Raises OSError and ManifestError.
+        """
+        self.read(check=False)
+        single = aof_manifest.legacy(self.manifest.stem).base
+        return self.manifest.parts == [single] and not os.path.exists(self.file(self.manifest.stem))
+
     def adopt(self, path: str) -> None:
         """Takes in a single file as Redis wrote it before 7.0, and makes it the base."""
         manifest = aof_manifest.legacy(self.manifest.stem)
@@ -183,6 +199,7 @@ class AofDirectory:
         manifest = self.manifest.copy()
         log = Log(self.file(manifest.add_increment().name), empty=True)
         try:
+            disk.sync_directory(self.path)  # no manifest may name what is not there
             self.persist(manifest)
         except BaseException:
             log.close()
@@ -206,6 +223,7 @@ class AofDirectory:
                 path = self.file(manifest.add_increment().name)
                 disk.rename(increment.path, path)
                 increment.path = path
+                disk.sync_directory(self.path)
             self.persist(manifest)
         except BaseException:
             if base not in self.manifest.parts:

@@ -1,9 +1,10 @@
 """Snapshots without fork: all data as it is at one moment, written down in slices while it goes on changing.
 
-The walk goes through the shards. A slot that is about to change and was not written yet is written before its turn:
-the order of entries in a file is free, so nothing is copied and nothing is done twice. Only what would take long is
-put aside: of a slot with very many keys the entries are copied (strings never change in place, so that is a true
-copy), and a big container is written when its turn comes, or copied when somebody is about to change it before.
+The walk goes through the shards. A key that is about to change and was not written yet is written before its turn:
+the order of entries in a file is free, so nothing is copied and nothing is done twice. (To write its whole slot then
+was rejected: at first nearly each change finds another slot, and each of them took three times as long.) Only what
+would take long is put aside: of a slot with very many keys the entries are copied (strings never change in place, so
+that is a true copy), and a big container is written when its turn comes, or copied when somebody is about to change it.
 
 FLUSHALL leaves its shards to the walk, SWAPDB changes who holds them. What is freed late is freed by the walk.
 """
@@ -11,7 +12,7 @@ FLUSHALL leaves its shards to the walk, SWAPDB changes who holds them. What is f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from time import thread_time
 
 from respcache.clock import monotonic
@@ -31,7 +32,7 @@ IDLE = 0.00003
 """Seconds in a turn of the loop up to which it had nothing to do."""
 _WAITING = 4 << 20  # bytes that may wait until it is the walk's turn again
 _LEAST = 0.0001  # seconds of walking that are worth a turn
-_MANY = 512  # keys of a slot from which on it is not written at once
+_MANY = 512  # keys of a slot above which they are not written at once
 _UNSEEN, _OPEN = 1, 2  # of a slot: not looked at; some of its entries are still to be written
 _FIRM = frozenset((bytes, int))  # types of values that never change in place
 
@@ -41,11 +42,17 @@ class _Open:
 
     __slots__ = ("deadlines", "safe", "values")
 
-    def __init__(self, values: dict[bytes, Value], deadlines: Mapping[bytes, int]) -> None:
-        self.values = values
-        self.deadlines = deadlines
+    def __init__(self) -> None:
+        self.values: dict[bytes, Value] = {}
+        self.deadlines: dict[bytes, int] = {}
         self.safe: set[bytes] = set()
         """Keys whose values were copied: nobody changes these."""
+
+    def add(self, key: bytes, value: Value, deadline: int | None) -> None:
+        """Puts an entry aside."""
+        self.values[key] = value
+        if deadline is not None:
+            self.deadlines[key] = deadline
 
 
 class _Part:
@@ -61,6 +68,8 @@ class _Part:
         self.keys = db.size
         self.mortal = db.deadlines.count
         self.todo = bytearray(db.used)
+        self.changed: dict[int, set[bytes]] = {}
+        """By slot that was not looked at, the keys that have changed since: they are in the file, or not to be."""
         self.open: dict[int, _Open] = {}
         """By slot."""
 
@@ -68,20 +77,31 @@ class _Part:
         """A key of a slot that matters is about to change."""
         since = monotonic()
         snapshot = self.snapshot
-        if self.todo[slot] == _UNSEEN:
-            snapshot.write_slot(self, slot)
         if snapshot.current == (self, slot, key):
             snapshot.finish_current()
-        rest = self.open.get(slot)
-        if rest is not None and key in rest.values and key not in rest.safe:
-            value = rest.values[key]
-            if type(value) not in _FIRM:
-                if is_heavy(value):
-                    rest.values[key] = TYPES[type(value)].copy(value)
-                    rest.safe.add(key)
-                else:
-                    snapshot.write_entry(self, slot, key)
+        if self.todo[slot] == _UNSEEN:
+            changed = self.changed.get(slot)
+            if changed is None:
+                changed = self.changed[slot] = set()
+            if key not in changed:
+                changed.add(key)
+                value = self.shards[slot].get(key)
+                if value is not None:
+                    self._save(slot, key, value, self.deadlines.get(slot, key))
+        else:
+            rest = self.open[slot]
+            if key in rest.values and key not in rest.safe and type(rest.values[key]) not in _FIRM:
+                self._save(slot, key, rest.values.pop(key), rest.deadlines.get(key))
         snapshot.kept += monotonic() - since
+
+    def _save(self, slot: int, key: bytes, value: Value, deadline: int | None) -> None:
+        """Writes an entry at once, or copies a value that takes longer."""
+        if type(value) in _FIRM or not is_heavy(value):
+            self.snapshot.write_entry(self, slot, key, value, deadline)
+        else:
+            rest = self.open.setdefault(slot, _Open())
+            rest.add(key, TYPES[type(value)].copy(value), deadline)
+            rest.safe.add(key)
 
     def inherit(self) -> None:
         """All keys of the database are being deleted, and their shards are left to the snapshot."""
@@ -202,7 +222,7 @@ class Snapshot:
         for part in self._parts:
             slot = part.todo.find(_UNSEEN)
             while slot >= 0:
-                self.write_slot(part, slot)
+                self._write_slot(part, slot)
                 yield
                 slot = part.todo.find(_UNSEEN, slot + 1)
             while part.open:
@@ -214,7 +234,8 @@ class Snapshot:
 
     def _write_piecewise(self, part: _Part, slot: int, rest: _Open) -> Iterator[None]:
         key, value = rest.values.popitem()
-        self._select(part)
+        if self._selected is not part:
+            self._select(part)
         self.current = part, slot, key
         self._pieces = self._encoder.entry(part.index, slot, key, value, rest.deadlines.get(key))
         for piece in self._pieces:
@@ -230,44 +251,51 @@ class Snapshot:
         """Writes the rest of the big value that is being written: it is about to change."""
         self._push(list(self._pieces))
 
-    def write_slot(self, part: _Part, slot: int) -> None:
+    def _write_slot(self, part: _Part, slot: int) -> None:
         """Writes the entries of a slot that was not looked at; those that take long are put aside."""
         shard = part.shards[slot]
         deadlines = part.deadlines.slots.get(slot)
+        changed = part.changed.pop(slot, None)
+        if changed:
+            shard = {key: value for key, value in shard.items() if key not in changed}
+        rest = part.open.get(slot)
         if len(shard) > _MANY:
-            values = dict(shard)
+            rest = rest or _Open()
+            rest.values.update(shard)
+            if deadlines:
+                rest.deadlines = deadlines | rest.deadlines
         else:
             pieces, big = self._encoder.shard(part.index, slot, shard, deadlines)
             self.done_keys += len(shard) - len(big)
             self._write(part, pieces)
-            values = {key: shard[key] for key in big}
-        if values:
-            part.open[slot] = _Open(values, dict(deadlines or ()))
-            part.todo[slot] = _OPEN
-        else:
+            if big:
+                rest = rest or _Open()
+                for key in big:
+                    rest.add(key, shard[key], deadlines.get(key) if deadlines else None)
+        if rest is None:
             part.todo[slot] = 0
+        else:
+            part.open[slot] = rest
+            part.todo[slot] = _OPEN
 
-    def write_entry(self, part: _Part, slot: int, key: bytes) -> None:
-        """Writes one entry of a slot that is open."""
-        rest = part.open[slot]
-        value = rest.values.pop(key)
+    def write_entry(self, part: _Part, slot: int, key: bytes, value: Value, deadline: int | None) -> None:
+        """Writes one entry, which is not big, before its turn."""
         self.done_keys += 1
-        self._write(part, list(self._encoder.entry(part.index, slot, key, value, rest.deadlines.get(key))))
+        deadlines = None if deadline is None else {key: deadline}
+        self._write(part, self._encoder.shard(part.index, slot, {key: value}, deadlines)[0])
 
     def _write(self, part: _Part, pieces: list[bytes]) -> None:
         """Writes whole entries; later, if a big value is being written."""
-        if not pieces:
-            return
-        if self.current is None:
-            self._select(part)
-            self._push(pieces)
-        else:
+        if self.current is not None:
             self._aside.append((part, pieces))
+        elif pieces:
+            if self._selected is not part:
+                self._select(part)
+            self._push(pieces)
 
     def _select(self, part: _Part) -> None:
-        if self._selected is not part:
-            self._selected = part
-            self._push([self._encoder.select(part.index, part.keys, part.mortal)])
+        self._selected = part
+        self._push([self._encoder.select(part.index, part.keys, part.mortal)])
 
     def _push(self, pieces: list[bytes]) -> None:
         self._out += pieces

@@ -210,7 +210,8 @@ def test_no_touch(c: Wire) -> None:
 
 def test_clients_with_big_buffers_are_closed(c: Wire, connect: Connect) -> None:
     greedy, spared = connect(), connect()
-    spared("CLIENT", "NO-EVICT", "ON")
+    for wire in (c, spared):
+        wire("CLIENT", "NO-EVICT", "ON")
     assert c("CONFIG", "SET", "maxmemory-clients", "1mb") == OK
     before = info(c, "stats", "evicted_clients")
     part = b"*2\r\n$3\r\nGET\r\n$3000000\r\n" + b"x" * 2_000_000
@@ -220,7 +221,7 @@ def test_clients_with_big_buffers_are_closed(c: Wire, connect: Connect) -> None:
         if info(c, "stats", "evicted_clients") > before:
             break
         time.sleep(0.05)
-    assert info(c, "stats", "evicted_clients") == before + 1
+    assert info(c, "stats", "evicted_clients") >= before + 1
     assert greedy.closed()
     spared.raw(b"x" * 1_000_000 + b"\r\n")
     assert spared.read() == spared.null

@@ -329,9 +329,16 @@ def test_always_ends_the_server_when_it_cannot_keep_its_promise(
     run(test())
 
 
-def test_a_legacy_file_is_taken_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("crashed", [False, True])
+def test_a_legacy_file_is_taken_in(tmp_path: Path, crashed: bool) -> None:
+    """Also if a server that was at it has crashed, with the manifest written and the file not yet moved."""
+
     async def test() -> None:
         (tmp_path / "appendonly.aof").write_bytes(SET_A)
+        if crashed:
+            (tmp_path / "appendonlydir").mkdir()
+            manifest = tmp_path / "appendonlydir" / "appendonly.aof.manifest"
+            manifest.write_bytes(b"file appendonly.aof seq 1 type b\n")
         async with node(tmp_path) as n:
             assert await n("GET", "a") == b"1"
             assert names(tmp_path) == [
