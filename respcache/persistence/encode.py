@@ -27,6 +27,9 @@ class Encoder(Protocol):
     def select(self, db: int, keys: int, mortal: int) -> bytes:
         """What follows belongs to this database, of so many keys, so many of them with deadlines."""
 
+    def short(self, shards: Sequence[Mapping[bytes, Value]]) -> bytes:
+        """The entries of slots that have keys without deadlines; nothing if it cannot write all of them at once."""
+
     def shard(
         self, db: int, slot: int, shard: Mapping[bytes, Value], deadlines: Mapping[bytes, int] | None
     ) -> tuple[list[bytes], list[bytes]]:
@@ -68,6 +71,10 @@ class RdbEncoder:
     def select(self, db: int, keys: int, mortal: int) -> bytes:
         """SELECTDB and RESIZEDB."""
         return rdb_write.select_db(db, keys, mortal)
+
+    def short(self, shards: Sequence[Mapping[bytes, Value]]) -> bytes:
+        """Entries, if all are short strings."""
+        return b"" if self._note else rdb_write.short_entries(shards, self._compress)
 
     def shard(
         self, db: int, slot: int, shard: Mapping[bytes, Value], deadlines: Mapping[bytes, int] | None
@@ -111,6 +118,10 @@ class CommandEncoder:
     def select(self, db: int, keys: int, mortal: int) -> bytes:
         """SELECT."""
         return bulks([b"SELECT", b"%d" % db])
+
+    def short(self, shards: Sequence[Mapping[bytes, Value]]) -> bytes:
+        """Nothing: each key takes its commands."""
+        return b""
 
     def shard(
         self, db: int, slot: int, shard: Mapping[bytes, Value], deadlines: Mapping[bytes, int] | None

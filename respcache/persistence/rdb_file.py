@@ -20,6 +20,9 @@ from typing import Self, TypeVar
 from respcache.persistence import disk
 from respcache.persistence.source import Source
 
+GATHERED = 1 << 19
+"""Bytes that make a write: each takes a turn of the thread, for which the loop has to stop."""
+
 _Result = TypeVar("_Result")
 
 SYNC_EACH = 4 << 20
@@ -93,6 +96,8 @@ class BackgroundFile:
         self._file: Future[RdbFile] = thread.submit(RdbFile, path, incremental)
         self._queue: deque[tuple[Future[None], int]] = deque()  # writes, the oldest first, and their bytes
         self._queued = 0
+        self._gathered: list[bytes] = []  # what is to be the next write
+        self._size = 0
 
     async def write(self, data: bytes) -> None:
         """Has bytes written. Raises the error of those before."""
@@ -104,6 +109,7 @@ class BackgroundFile:
     async def commit(self) -> None:
         """Puts the file in its place, see `RdbFile.commit`."""
         file = await _outcome(self._file)
+        self._send()
         while (oldest := self._oldest(0)) is not None:
             await _outcome(oldest)
         await _outcome(self._thread.submit(file.commit))
@@ -118,6 +124,7 @@ class BackgroundFile:
     def commit_now(self) -> None:
         """As `commit`, and waits in the caller's thread."""
         file = self._file.result()
+        self._send()
         while (oldest := self._oldest(0)) is not None:
             oldest.result()
         self._thread.submit(file.commit).result()
@@ -129,8 +136,18 @@ class BackgroundFile:
         self._thread.submit(_discard, self._file)
 
     def _submit(self, data: bytes) -> None:
-        self._queue.append((self._thread.submit(self._file.result().write, data), len(data)))
-        self._queued += len(data)
+        self._gathered.append(data)
+        self._size += len(data)
+        if self._size >= GATHERED:
+            self._send()
+
+    def _send(self) -> None:
+        """Hands what was gathered to the thread."""
+        if self._size:
+            self._queue.append((self._thread.submit(self._file.result().write, b"".join(self._gathered)), self._size))
+            self._queued += self._size
+            self._gathered.clear()
+            self._size = 0
 
     def _oldest(self, most: int) -> Future[None] | None:
         """A write that is to be waited for, as those that are done are to be looked at; None: `most` bytes or fewer are

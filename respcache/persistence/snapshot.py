@@ -22,8 +22,8 @@ from respcache.store.keyspace import Keyspace
 from respcache.store.lazyfree import Graveyard, is_heavy
 from respcache.store.types import TYPES
 
-CHUNK = 128 * 1024
-"""Bytes given to the writer at a time; the checksum of so many takes half a millisecond."""
+CHUNK = 64 * 1024
+"""Bytes given to the writer at a time; the checksum of so many takes a quarter of a millisecond."""
 SLICE = 0.001
 """Seconds of walking before the loop gets its turn, while there is nothing else to do."""
 SHARE = 0.4
@@ -32,6 +32,7 @@ IDLE = 0.00003
 """Seconds in a turn of the loop up to which it had nothing to do."""
 _WAITING = 4 << 20  # bytes that may wait until it is the walk's turn again
 _LEAST = 0.0001  # seconds of walking that are worth a turn
+_GROUP = 400  # keys of slots that are written together, if they are simple: a tenth of a millisecond
 _MANY = 512  # keys of a slot above which they are not written at once
 _UNSEEN, _OPEN = 1, 2  # of a slot: not looked at; some of its entries are still to be written
 _FIRM = frozenset((bytes, int))  # types of values that never change in place
@@ -220,17 +221,42 @@ class Snapshot:
     def _steps(self) -> Iterator[None]:
         """Writes everything; there is a turn between two slots, and between two pieces of a big value."""
         for part in self._parts:
-            slot = part.todo.find(_UNSEEN)
-            while slot >= 0:
-                self._write_slot(part, slot)
+            while slots := self._next_slots(part):
+                if not self._write_short(part, slots):
+                    for slot in slots:
+                        self._write_slot(part, slot)
+                        yield
                 yield
-                slot = part.todo.find(_UNSEEN, slot + 1)
             while part.open:
                 slot, rest = next(iter(part.open.items()))
                 while rest.values:
                     yield from self._write_piecewise(part, slot, rest)
                 del part.open[slot]
                 part.todo[slot] = 0
+
+    def _next_slots(self, part: _Part) -> list[int]:
+        """Slots that were not looked at, with a good number of keys together; none at the end."""
+        slots: list[int] = []
+        count, slot = 0, part.todo.find(_UNSEEN)
+        while slot >= 0 and count < _GROUP:
+            slots.append(slot)
+            count += len(part.shards[slot])
+            slot = part.todo.find(_UNSEEN, slot + 1)
+        return slots
+
+    def _write_short(self, part: _Part, slots: list[int]) -> bool:
+        """Writes all entries of these slots, if that can be done at once. Tells whether it was."""
+        for special in (part.changed, part.open, part.deadlines.slots):
+            if special and not special.keys().isdisjoint(slots):
+                return False
+        data = self._encoder.short([part.shards[slot] for slot in slots])
+        if not data:
+            return False
+        self._write(part, [data])
+        for slot in slots:
+            self.done_keys += len(part.shards[slot])
+            part.todo[slot] = 0
+        return True
 
     def _write_piecewise(self, part: _Part, slot: int, rest: _Open) -> Iterator[None]:
         key, value = rest.values.popitem()

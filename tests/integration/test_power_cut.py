@@ -14,6 +14,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import mkdtemp
 from time import monotonic
 from typing import Any
 
@@ -64,7 +65,7 @@ class Machine:
             path.mkdir()
         else:
             before.restore(path)
-        disk = Disk(path, self.draw.randrange(1 << 30), slow=0.03)
+        disk = Disk(path, self.draw.randrange(1 << 30), slow=self.draw.choice((0.01, 0.03, 4 * SECOND)))
         disk.install(self._patch)
         return disk
 
@@ -95,10 +96,15 @@ class Machine:
             self.disk.check()
             self.lose_power()
 
-    async def round(self, work: Work, tolerance: bool = False) -> None:
-        """Starts, checks, writes while `work` goes on, and loses power. `tolerance`: as everysec has it."""
+    async def verify(self) -> respcache.Server:
+        """Starts a server and checks what it has."""
         server = await self.start()
         await self.ledger.check(server.port, self.promised, self._crash)
+        return server
+
+    async def round(self, work: Work, tolerance: bool = False) -> None:
+        """Starts, checks, writes while `work` goes on, and loses power. `tolerance`: as everysec has it."""
+        server = await self.verify()
         self.promised = FOREVER
         errand = work(self)
         disk = self.disk
@@ -123,9 +129,14 @@ class Machine:
                 task.cancel()
         disk.check()
         if tolerance and self.promised == FOREVER:
-            sync = 2 * disk.slowest  # at a rewrite there are two files
-            self.promised = disk.cut_at - max(SECOND, sync) - sync - 0.02 - 2 * self._lag
+            self.promised = disk.cut_at - self.patience
         self.lose_power()
+
+    @property
+    def patience(self) -> float:
+        """Seconds until `everysec` has made sure of a write: one and a sync, at a rewrite that of two files."""
+        sync = 2 * self.disk.slowest
+        return max(SECOND, sync) + sync + 0.02 + 2 * self._lag
 
     async def stop(self) -> None:
         """Ends the server."""
@@ -178,7 +189,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogC
     monkeypatch.setattr(aof_writer, "LATE", 2 * SECOND)
 
     def make(seed: int, **directives: Any) -> Machine:
-        return Machine(tmp_path, monkeypatch, seed, **directives)
+        return Machine(Path(mkdtemp(dir=tmp_path)), monkeypatch, seed, **directives)
 
     return make
 
@@ -192,6 +203,7 @@ def cut_again_and_again(
         try:
             for _ in range(rounds):
                 await machine.round(work, tolerance)
+            await machine.verify()
         except BaseException:
             print(f"the power went at: {machine.cuts[-3:]}")
             raise
@@ -247,6 +259,15 @@ def test_the_log(machine: Any, policy: str, preamble: str, seed: int, rounds: in
 
 
 @both(ROUNDS // 2)
+def test_the_first_start(machine: Any, seed: int, rounds: int) -> None:
+    """Each time on a new disk, where nothing is sure yet."""
+    print(f"seed {seed}")
+    for number in range(rounds):
+        made = machine(seed + number, appendonly=True, appendfsync="always", save="")
+        cut_again_and_again(made, 1, rewriting, False)
+
+
+@both(ROUNDS // 2)
 def test_the_log_without_syncs(machine: Any, seed: int, rounds: int) -> None:
     """Nothing is promised but a moment of the past, whole, and a server that starts."""
     print(f"seed {seed}")
@@ -259,27 +280,29 @@ def test_the_log_without_syncs(machine: Any, seed: int, rounds: int) -> None:
     cut_again_and_again(made, rounds, work, False)
 
 
-@pytest.mark.parametrize("policy", ["always", "everysec"])
+@pytest.mark.parametrize("policy", ["always", "everysec", "no"])
 @both(ROUNDS // 2)
 def test_switched_on_and_off(machine: Any, policy: str, seed: int, rounds: int) -> None:
     """While the log is off, and until it has its first base again, nothing is promised of what comes."""
     print(f"seed {seed}")
 
     def work(made: Machine) -> Errand:
+        if policy == "no":
+            made.promised = NEVER
+
         async def switch(link: Link) -> None:
             if made.draw.random() < 0.3:
                 await rewriting(made)(link)
                 return
             now = monotonic()
-            tolerance = 0.0 if policy == "always" else 3 * SECOND
-            made.promised = now - tolerance
+            made.promised = {"always": now, "everysec": now - made.patience, "no": NEVER}[policy]
             await ask(link, "CONFIG", "SET", "appendonly", "no")
             if made.draw.random() < 0.5:
                 await asyncio.sleep(made.draw.uniform(0, 0.05))
             await ask(link, "CONFIG", "SET", "appendonly", "yes")
             while await field(link, "aof_rewrite_in_progress") != "0" or await field(link, "aof_rewrite_scheduled") != "0":
                 await asyncio.sleep(0.002)
-            made.promised = FOREVER
+            made.promised = FOREVER if policy != "no" else NEVER
 
         return switch
 

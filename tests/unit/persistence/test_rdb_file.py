@@ -143,6 +143,7 @@ def test_much_may_wait_for_the_disk_and_no_more(
 
     monkeypatch.setattr(disk, "write", write)
     monkeypatch.setattr(rdb_file, "QUEUED", 1000)
+    monkeypatch.setattr(rdb_file, "GATHERED", 1)
 
     async def run() -> None:
         file = BackgroundFile(thread, str(tmp_path / "dump.rdb"))
