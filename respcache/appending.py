@@ -24,6 +24,7 @@ from functools import partial
 
 from respcache.durable import Fields
 from respcache.features.aof_writer import NEVER, AofWriter
+from respcache.features.propagate import Tap
 from respcache.gates import MISCONF_AOF, deny_writes
 from respcache.loading import LoadError
 from respcache.log import logger as log
@@ -62,6 +63,7 @@ class Appending:
         self._complete = False  # it has stopped, and the files have all of the data
         self._directory: AofDirectory | None = None
         self._writer: AofWriter | None = None
+        self._tap: Tap | None = None  # what the writer takes from
         self._rewriting = Rewriting(server)
         self._ending: asyncio.Task[None] | None = None  # of what was turned off
         self._others = 0  # bytes of all files but the one that is written to
@@ -118,20 +120,29 @@ class Appending:
 
         If the first base is not done yet, it is made now, while everything else waits.
         """
+        self.scheduled = False
+        if self._ending is not None:
+            await self._ending
         await self._rewriting.stop()
         if self._waiting and self._directory is not None:
             try:
-                self._directory.take()
+                self._directory.leave()
+                self._directory = self._taken_directory()  # what is in it may have changed
                 make_base(self._server, self._directory)
                 self._directory.collect()
                 self._waiting = False
-            except OSError as error:
+            except (OSError, ManifestError) as error:
                 log.warning("Can't write the first base of the append only file: %s", error)
         if self.on:
             self._complete = not self._waiting
             self._detach()
         if self._ending is not None:
             await self._ending
+
+    @property
+    def rewriting(self) -> bool:
+        """Whether a rewrite runs."""
+        return self._rewriting.running
 
     @property
     def refuses_end(self) -> bool:
@@ -153,6 +164,18 @@ class Appending:
             log.info("Successfully migrated an old-style AOF into the directory %s", directory.path)
             directory.adopt(single)
         if not directory.exists:
+            if strays := directory.spare():
+                log.warning(
+                    "WARNING: there is no manifest in %s: the data in %s is not loaded, and is left alone",
+                    directory.path,
+                    ", ".join(strays),
+                )
+            elif os.path.isfile(self._server.saving.path):
+                log.warning(
+                    "WARNING: there is no append only file yet, and %s is not loaded while appendonly is on. To keep what "
+                    "it holds, start with appendonly no, then CONFIG SET appendonly yes",
+                    self._server.saving.path,
+                )
             return False
         directory.read()
         await Replay(self._server, directory).run()
@@ -175,7 +198,8 @@ class Appending:
         if writer is not None:
             writer.drop(file)
             return
-        writer = AofWriter(server.loop, server.config, server.clock, server.gate, server.propagator)
+        self._tap = server.propagator.tap()
+        writer = AofWriter(server.loop, server.config, server.clock, server.gate, self._tap)
         writer.busy = lambda: server.snapshot is not None
         writer.troubled = self._troubled
         writer.fatal = self._fatal
@@ -183,7 +207,6 @@ class Appending:
         self._writer = writer
         if self._own_process:
             sys.setswitchinterval(SWITCH_INTERVAL)
-        server.propagator.start()
         server.modes.switch("propagate", True)
         server.use_gate(True)
         writer.start(file)
@@ -194,12 +217,12 @@ class Appending:
         self.on = self._waiting = self.scheduled = False
         self._writer = self._directory = None
         done: Future[None] | None = None
-        if writer is not None:
+        if writer is not None and self._tap is not None:
             done = writer.finish()
-            server.modes.switch("propagate", False)
-            server.propagator.stop()
-            server.propagator.take()
-        self._ending = server.loop.create_task(self._end(directory, writer, done))
+            self._tap.close()
+            server.modes.switch("propagate", server.propagator.on)
+        if self._ending is None:  # else it was turned on only for as long as that takes, and nothing has begun
+            self._ending = server.loop.create_task(self._end(directory, writer, done))
 
     async def _end(
         self, directory: AofDirectory | None, writer: AofWriter | None, done: Future[None] | None
@@ -216,6 +239,8 @@ class Appending:
         if directory is not None:
             directory.leave()
         self._ending = None
+        if self.on:  # it was turned on again meanwhile: until its first base is done nothing is safe
+            self.cron()
 
     def _flush(self) -> None:
         if self._writer is not None:
@@ -233,9 +258,21 @@ class Appending:
 
     # On and off
 
+    def follow(self) -> None:
+        """To be called when data was loaded: until then CONFIG SET appendonly changes nothing."""
+        with contextlib.suppress(ValueError):  # the log tells
+            self._turn()
+
+    def suspend(self) -> None:
+        """Writes nothing from now on until `follow`, which begins anew: all data is about to be replaced."""
+        if self.on:
+            self._rewriting.cancel()
+            self._detach()
+
     def _turn(self) -> None:
         """CONFIG SET appendonly. Raises ValueError."""
-        if not hasattr(self._server, "loop") or self.on == self.wanted:
+        server = self._server
+        if not hasattr(server, "loop") or server.loading is not None or self.on == self.wanted:
             return
         if self.wanted:
             self._turn_on()
@@ -245,8 +282,10 @@ class Appending:
 
     def _turn_on(self) -> None:
         """Everything from the moment of the first snapshot on will be written; see `_rewrite`."""
+        free = self._ending is None and not self._rewriting.running
+        self._rewriting.cancel()  # that of an append-only file that was off
         try:
-            self._directory = self._taken_directory() if self._ending is None else self._new_directory()
+            self._directory = self._taken_directory() if free else self._new_directory()
         except (OSError, ManifestError) as error:
             log.warning("Can't use the append only file: %s", error)
             raise ValueError(CANNOT_TURN_ON) from None
@@ -271,8 +310,9 @@ class Appending:
         """BGREWRITEAOF. Returns the text to reply. Raises ReplyError."""
         if self._rewriting.running:
             raise REWRITE_RUNS
-        if self._server.snapshot is not None or self._ending is not None:
+        if self._server.snapshot is not None or self._ending is not None or self._server.nested:
             self.scheduled = True
+            self._server.loop.call_soon(self.cron)
             return SCHEDULED
         try:
             self._rewrite()
@@ -288,15 +328,17 @@ class Appending:
         if self.scheduled or (
             self.on and not self._waiting and self._has_grown() and not self._rewriting.must_wait
         ):
-            with contextlib.suppress(OSError, ManifestError):
+            try:
                 self._rewrite()
+            except (OSError, ManifestError) as error:
+                log.warning("Can't rewrite the append only file: %s", error)
 
     def _rewrite(self) -> None:
         """Begins a rewrite. Raises OSError and ManifestError."""
         directory = self._directory
         if directory is None:  # it is off: a base is made all the same
             directory = self._taken_directory()
-            job = Job(directory, lambda: None, lambda _: None, partial(_leave, directory), keep=0)
+            job = Job(directory, lambda: None, lambda _: None, partial(self._made, directory), keep=0)
         elif self._waiting:
             directory.leave()
             directory = self._taken_directory()  # what is in it may have changed
@@ -322,9 +364,14 @@ class Appending:
             raise OSError("the last commands cannot be written")
         self._count_sizes()
 
+    def _made(self, directory: AofDirectory, _well: bool) -> None:
+        directory.leave()
+        self.cron()  # it may have been turned on meanwhile
+
     def _rewritten(self, directory: AofDirectory, well: bool) -> None:
-        if directory is not self._directory:
-            return  # it was turned off meanwhile
+        if directory is not self._directory:  # it was turned off meanwhile
+            self.cron()
+            return
         if well:
             self._waiting = False
         elif self._waiting:
@@ -374,7 +421,8 @@ class Appending:
 
     def _grown(self) -> None:
         """The file has reached the threshold: it is rewritten, now or when `cron` finds that it can be."""
-        assert self._writer is not None
+        if self._writer is None:
+            return  # these were the last commands before it is off
         self._writer.notify_at = NEVER
         if self._waiting or self._rewriting.running:
             return
@@ -396,6 +444,7 @@ class Appending:
             for db in server.keyspace.databases:
                 db.clear()
             Replay(server, other).run_now()
+            server.saving.loaded()
         except (OSError, ManifestError, MissingError, LoadError) as error:
             log.warning("%s", error)
             raise NOT_LOADED from None
@@ -403,6 +452,11 @@ class Appending:
             server.propagator.take()
             server.propagator.reselect()
         log.warning("Append Only File loaded by DEBUG LOADAOF")
+
+    @property
+    def writer(self) -> AofWriter | None:
+        """What writes to the file; None: nothing is written."""
+        return self._writer
 
     def info(self) -> Fields:
         """The fields aof_* of INFO persistence."""
@@ -437,7 +491,3 @@ def _next_increment(directory: AofDirectory, before: Log | None) -> Log:
         with contextlib.suppress(OSError):
             before.sync()  # so that not much of it is left to be synced when the next one waits for that
     return file
-
-
-def _leave(directory: AofDirectory, _well: bool) -> None:
-    directory.leave()

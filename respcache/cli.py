@@ -49,6 +49,10 @@ Directives used most:
   --maxclients 10000      connections at once
   --timeout 0             close clients that are idle for so many seconds; 0 never
   --databases 16          number of databases
+  --dir PATH              where data is kept; the working directory unless given
+  --save ""               no snapshots; `--save 60 1000`: after 60 seconds, if 1000 keys have changed
+  --appendonly yes        keep every change; --appendfsync always: before it is acknowledged
+  --maxmemory 64mb        a limit; --maxmemory-policy allkeys-lru says what goes when it is reached
   --loglevel notice       debug, verbose, notice or warning
   --logfile PATH          log there instead of standard output
   --daemonize yes         run in the background
@@ -128,12 +132,8 @@ def serve(config: Config, path: str | None = None) -> None:
     _make_room(config)
     try:
         run(_serve(server, config))
-    except OSError as error:
-        log.logger.warning("%s", error.strerror or error)
-        sys.exit(1)
-    except LoadError as error:
-        log.logger.warning("%s", error)
-        sys.exit(1)
+    except (OSError, LoadError):
+        sys.exit(1)  # the log has said why
 
 
 async def _serve(server: Server, config: Config) -> None:
@@ -152,20 +152,23 @@ async def _serve(server: Server, config: Config) -> None:
 
 
 def _follow_signals(server: Server) -> None:
-    """SIGTERM and SIGINT end the server; the end of a terminal does not."""
-    loop = asyncio.get_running_loop()
-    received: set[signal.Signals] = set()
+    """SIGTERM and SIGINT end the server, a second SIGINT at once; the end of a terminal does not."""
+    loop, config = asyncio.get_running_loop(), server.config
+
+    def insist(_number: int, _frame: object) -> None:
+        log.logger.warning("You insist... exiting now.")
+        os._exit(1)
 
     def stop(number: signal.Signals) -> None:
-        if number == signal.SIGINT and received:
-            log.logger.warning("You insist... exiting now.")
-            os._exit(1)
-        received.add(number)
         log.logger.warning("Received %s scheduling shutdown...", number.name)
+        asked = config.shutdown_on_sigint if number == signal.SIGINT else config.shutdown_on_sigterm
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, insist)  # which is heard while the loop is saving, too
         try:
-            server.state.saving.prepare_end()
+            save = {"save": True, "nosave": False}.get(asked)
+            server.state.saving.prepare_end(save, asked == "force")
         except ReplyError:
-            received.clear()  # it could not save, and the next one asks again
+            loop.add_signal_handler(signal.SIGINT, stop, signal.SIGINT)  # it could not save: the next one asks again
         else:
             server.state.shutdown()
 

@@ -201,6 +201,10 @@ class Config:
                 raise _refused(at, str(error)) from None
             raise
 
+    def put(self, name: str, value: object) -> None:
+        """Changes a directive, under its own name, that only other commands than CONFIG SET may change."""
+        self._put(self.table[name], value)
+
     def _settable(self, pairs: Iterable[tuple[str, str]], local: bool) -> list[tuple[str, Directive, str]]:
         """Look all names up before any value is parsed: that is the order in which Redis complains."""
         rows: dict[str, tuple[str, Directive, str]] = {}

@@ -78,6 +78,8 @@ class Cron:
             server.modes.switch("serve", False)
         server.saving.cron()
         server.appending.cron()
+        server.following.cron()
+        server.mastering.cron()
         stats, timeout = server.stats, server.config.timeout
         received, sent = stats.net_input, stats.net_output
         for client in list(server.clients.values()):
@@ -95,7 +97,8 @@ class Cron:
         """Deletes keys that are due, in slices."""
         self._expiry = None
         server = self.server
-        look = server.keyspace.next_look() if server.active_expire else None
+        active = server.active_expire and not server.following.on
+        look = server.keyspace.next_look() if active else None
         if look is None or look > server.clock.ms():
             return
         since = monotonic()

@@ -15,9 +15,9 @@ from respcache.config import ConfigError, Rename, encode
 from respcache.features.blocking import Disconnect, Pause
 from respcache.features.pubsub import restrict
 from respcache.features.stats import CommandStats, Stats
-from respcache.gates import loading, misconf
+from respcache.gates import few_replicas, loading, masterdown, misconf, readonly
 from respcache.limiting import limiting, sparing
-from respcache.monitoring import as_replica, monitoring
+from respcache.monitoring import as_replica, monitoring, replicating
 from respcache.propagating import propagating
 from respcache.protocol.errors import NOAUTH, NOT_IN_MULTI, wrong_arity
 from respcache.protocol.reply import QUEUED
@@ -70,6 +70,9 @@ GATES: dict[str, Layer] = {
     "pause": pausing(all_commands=False),
     "pause-all": pausing(all_commands=True),
     "loading": loading,
+    "masterdown": masterdown,
+    "readonly": readonly,
+    "few-replicas": few_replicas,
     "misconf": misconf,
     "memory": limiting,
 }
@@ -103,6 +106,7 @@ class Dispatcher:
             "unauthenticated": require_auth,
             "subscribed": restrict,
             "monitoring": as_replica,
+            "replicating": replicating,
         }
         self._uncounted = CommandStats()  # of calls that only queue
         self.compile()
@@ -125,6 +129,11 @@ class Dispatcher:
     def monitoring(self) -> Mode:
         """Of clients that are sent what others do."""
         return self._mode("monitoring")
+
+    @property
+    def replicating(self) -> Mode:
+        """Of replicas."""
+        return self._mode("replicating")
 
     def _mode(self, name: str) -> Mode:
         found = self._others.get(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from respcache.features.aof_writer import AofWriter
+
 Fields = dict[str, str | int]
 """Of INFO, in its order."""
 
@@ -58,6 +60,14 @@ class Appending(Protocol):
     """Commands are written to it."""
 
     @property
+    def writer(self) -> AofWriter | None:
+        """What writes to it, and knows what was made sure of; None: nothing is written."""
+
+    @property
+    def rewriting(self) -> bool:
+        """Whether a rewrite runs, which takes a snapshot."""
+
+    @property
     def refuses_end(self) -> bool:
         """Whether the server must not end now, since the first base is still to be written; it says so in the log."""
 
@@ -66,6 +76,12 @@ class Appending(Protocol):
 
     def info(self) -> Fields:
         """The fields aof_* of INFO persistence."""
+
+    def suspend(self) -> None:
+        """Writes nothing from now on until `follow`, which begins anew: all data is about to be replaced."""
+
+    def follow(self) -> None:
+        """Data was loaded: does what the configuration says of the file."""
 
     def rewrite_in_background(self) -> bytes:
         """BGREWRITEAOF. Returns the text to reply, raises ReplyError."""

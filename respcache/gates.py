@@ -8,10 +8,16 @@ run; what EXEC runs was looked at with EXEC itself.
 from __future__ import annotations
 
 from respcache.protocol.errors import Rejection, wrong_arity
-from respcache.registry import LOADING, WRITE, Command, Handler
+from respcache.registry import LOADING, STALE, WRITE, Command, Handler
 from respcache.state import Client, ServerState
 
+READONLY_ERROR = Rejection(b"READONLY You can't write against a read only replica.")
+MASTERDOWN_ERROR = Rejection(
+    b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+)
 LOADING_ERROR = Rejection(b"LOADING Redis is loading the dataset in memory")
+
+NOREPLICAS = Rejection(b"NOREPLICAS Not enough good replicas to write.")
 
 MISCONF_RDB = (
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "
@@ -57,6 +63,25 @@ def misconf(command: Command, handler: Handler) -> Handler:
     return refuse
 
 
+def few_replicas(command: Command, handler: Handler) -> Handler:
+    """The gate of min-replicas-to-write: no write is taken that too few would have."""
+    is_exec = command.name == "exec"
+    if not command.flags & WRITE and not is_exec:
+        return handler
+
+    def refuse(client: Client, *arguments: bytes) -> bytes:
+        server = client.server
+        if server.mastering.good >= server.config.min_replicas_to_write or server.nested:
+            return handler(client, *arguments)
+        _check_arity(command, len(arguments))
+        transaction = client.transaction
+        if is_exec and (transaction is None or not transaction.flags & WRITE):
+            return handler(client, *arguments)
+        raise NOREPLICAS
+
+    return refuse
+
+
 def loading(command: Command, handler: Handler) -> Handler:
     """The gate of a server that is loading its data."""
     is_exec = command.name == "exec"
@@ -70,5 +95,39 @@ def loading(command: Command, handler: Handler) -> Handler:
         if client.server.nested or (is_exec and all(entry.command.flags & LOADING for entry, _, _ in queued)):
             return handler(client, *arguments)
         raise LOADING_ERROR
+
+    return refuse
+
+
+def readonly(command: Command, handler: Handler) -> Handler:
+    """The gate of a replica that nobody but its master may change."""
+    is_exec = command.name == "exec"
+    if not command.flags & WRITE and not is_exec:
+        return handler
+
+    def refuse(client: Client, *arguments: bytes) -> bytes:
+        _check_arity(command, len(arguments))
+        transaction = client.transaction
+        harmless = is_exec and (transaction is None or not transaction.flags & WRITE)
+        if harmless or client.server.nested:
+            return handler(client, *arguments)
+        raise READONLY_ERROR
+
+    return refuse
+
+
+def masterdown(command: Command, handler: Handler) -> Handler:
+    """The gate of a replica whose link is down, and that is not to show data that may be old."""
+    is_exec = command.name == "exec"
+    if command.flags & STALE and not is_exec:
+        return handler
+
+    def refuse(client: Client, *arguments: bytes) -> bytes:
+        _check_arity(command, len(arguments))
+        transaction = client.transaction
+        queued = transaction.queued if transaction is not None else []
+        if client.server.nested or (is_exec and all(entry.command.flags & STALE for entry, _, _ in queued)):
+            return handler(client, *arguments)
+        raise MASTERDOWN_ERROR
 
     return refuse

@@ -14,7 +14,8 @@ import logging
 from respcache.protocol.errors import Rejection, wrong_arity
 from respcache.registry import DENYOOM, READONLY, Command, Handler
 from respcache.state import Client, ServerState
-from respcache.store.access import Spared
+from respcache.store.keyspace import adapt
+from respcache.store.tracked import TrackedDatabase
 
 log = logging.getLogger("respcache")
 
@@ -58,14 +59,13 @@ def sparing(command: Command, handler: Handler) -> Handler:
 
     def run(client: Client, *arguments: bytes) -> bytes:
         db = client.db
-        words = db.accesses
-        if not client.no_touch or words is None:
+        if not client.no_touch or not isinstance(db, TrackedDatabase):
             return handler(client, *arguments)
-        db.accesses = Spared(words)
+        adapt(db, TrackedDatabase, False)
         try:
             return handler(client, *arguments)
         finally:
-            db.accesses = words
+            adapt(db, TrackedDatabase, True)
 
     return run
 
@@ -76,6 +76,10 @@ def memory_of(client: Client) -> int:
     return link.input_pending + link.output_pending
 
 
+def _evictable(server: ServerState) -> list[Client]:
+    return [client for client in server.clients.values() if not (client.no_evict or client.is_replica)]
+
+
 def evict_clients(server: ServerState) -> None:
     """Closes clients if the buffers of all take more than maxmemory-clients: those that take most go first."""
     most, config = server.config.maxmemory_clients, server.config
@@ -83,7 +87,7 @@ def evict_clients(server: ServerState) -> None:
         most = -most * config.maxmemory // 100
     if not most:
         return
-    taken = [(memory_of(client), client.id, client) for client in server.clients.values() if not client.no_evict]
+    taken = [(memory_of(client), client.id, client) for client in _evictable(server)]
     spare = sum([size for size, _, _ in taken]) - max(most, LEAST_FOR_CLIENTS)
     if spare <= 0:
         return

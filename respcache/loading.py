@@ -17,6 +17,7 @@ import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from respcache.clock import monotonic
 from respcache.durable import Fields
@@ -83,16 +84,21 @@ class Loading:
 
         Raises LoadingStopped.
         """
-        self._done = self.before + done
         now = monotonic()
         if now - self._turn >= SLICE:
-            if now - self._report >= REPORT_SECONDS:
-                self._report = now
-                log.info("Loading: %d%% of %.1f MB", self._percent(), self.total / 2**20)
+            self.note(done)
             await asyncio.sleep(0)
             self._turn = monotonic()
         if self.stopped:
             raise LoadingStopped
+
+    def note(self, done: int) -> None:
+        """Notes how many bytes of the file at hand are loaded."""
+        self._done = self.before + done
+        now = monotonic()
+        if now - self._report >= REPORT_SECONDS:
+            self._report = now
+            log.info("Loading: %d%% of %.1f MB", self._percent(), self.total / 2**20)
 
     def _percent(self) -> float:
         return min(100 * self._done / (self.total or 1), 100.0)
@@ -110,6 +116,16 @@ class Loading:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which data it is that a file has."""
+
+    history: str
+    offset: int
+    selected: int
+    """The database that the history has selected for what comes next."""
+
+
 class Loader(Handler):
     """Takes what is in an RDB file into the databases of a server."""
 
@@ -122,6 +138,7 @@ class Loader(Handler):
         self._now = 0 if keep_expired else server.clock.ms()
         self._replace = replace
         self._functions = 0
+        self._origin: dict[bytes, bytes] = {}
         self.keys = 0
         """Keys loaded."""
         self.expired = 0
@@ -137,6 +154,18 @@ class Loader(Handler):
             log.info("RDB age %d seconds", max(self._server.clock.ms() // 1000 - int(value), 0))
         elif name == b"used-mem" and value.isdigit():
             log.info("RDB memory usage when created %.2f Mb", int(value) / 2**20)
+        elif name.startswith(b"repl-"):
+            self._origin[name] = value
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where the data comes from, if the file says so."""
+        history = self._origin.get(b"repl-id", b"").decode("latin-1").lower()
+        offset, db = (self._origin.get(name, b"") for name in (b"repl-offset", b"repl-stream-db"))
+        if len(history) != 40 or not offset.isdigit():
+            return None
+        selected = int(db) if db.isdigit() and int(db) < len(self._databases) else 0
+        return Origin(history, int(offset), selected)
 
     def function(self, code: bytes) -> None:
         """A library of functions, which has nobody to run it."""
@@ -201,7 +230,7 @@ async def load_rdb(loading: Loading, server: ServerState, source: Source, loader
 
     Raises LoadError, and LoadingStopped; what was loaded before stays.
     """
-    with _without_collector():
+    with without_collector():
         for done in _pieces(source, server, loader, name):
             await loading.advance(done)
 
@@ -217,6 +246,8 @@ async def load_dump(server: ServerState) -> None:
         await load_rdb(loading, server, file.source, loader, path)
         seconds = loading.seconds
     _finish(server, loader, path)
+    if loader.origin is not None:
+        server.following.restore(loader.origin.history, loader.origin.offset, loader.origin.selected)
     log.info("DB loaded from disk: %.3f seconds", seconds)
 
 
@@ -236,7 +267,7 @@ def reload(server: ServerState, save: bool = True, flush: bool = True, replace: 
         for db in server.keyspace.databases:
             db.clear()
     loader = Loader(server, replace=replace)
-    with file, _without_collector():
+    with file, without_collector():
         for _ in _pieces(file.source, server, loader, path):
             pass
     _finish(server, loader, path)
@@ -262,7 +293,7 @@ def _finish(server: ServerState, loader: Loader, path: str) -> None:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Millions of new values have the garbage collector walk over all of them again and again, in vain."""
     on = gc.isenabled()
     gc.disable()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from respcache.features.blocking import Pause
-from respcache.protocol.errors import Rejection, wrong_arity
+from respcache.features.blocking import Disconnect, Pause
+from respcache.log import logger as log
+from respcache.protocol.errors import Rejection, ReplyError, wrong_arity
 from respcache.registry import ADMIN, MAY_REPLICATE, READONLY, SKIP_MONITOR, WRITE, Command, Handler
 from respcache.state import Client
 
@@ -39,6 +40,23 @@ def monitoring(command: Command, handler: Handler) -> Handler:
             raise
         tell(client, arguments)
         return reply
+
+    return run
+
+
+def replicating(command: Command, handler: Handler) -> Handler:
+    """The layer of replicas. A reply would be taken for a part of the stream: who asks for one is disconnected."""
+    refuse = as_replica(command, handler)
+
+    def run(client: Client, *arguments: bytes) -> bytes:
+        try:
+            reply = refuse(client, *arguments)
+        except ReplyError as error:
+            reply = error.reply
+        if reply:
+            log.warning("Replica generated a reply to command '%s', disconnecting it", command.name)
+            raise Disconnect
+        return b""
 
     return run
 

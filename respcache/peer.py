@@ -6,12 +6,11 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from functools import partial
 from typing import cast
 
 from respcache.clock import monotonic
 from respcache.protocol.errors import ProtocolError
-from respcache.state import Client, ServerState
+from respcache.state import BIG, Client, ServerState
 
 log = logging.getLogger("respcache")
 
@@ -20,6 +19,7 @@ class Peer(asyncio.Protocol):
     """The socket's side of a connection; what the requests mean is `respcache.connection`'s business."""
 
     __slots__ = (
+        "_gated",
         "_soft_since",
         "_transport",
         "client",
@@ -44,6 +44,7 @@ class Peer(asyncio.Protocol):
         self.write: Callable[[bytes], None] = nowhere
         self._transport: asyncio.Transport | None = None
         self._soft_since = 0.0
+        self._gated = 0  # bytes of replies that wait at the gate
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the socket into use."""
@@ -55,10 +56,18 @@ class Peer(asyncio.Protocol):
     def pass_gate(self, on: bool) -> None:
         """Writes through the server's gate from now on, or directly."""
         if self._transport is not None and not self.closing:
-            self.write = partial(self.server.gate.write, self._deliver) if on else self._transport.write
+            self.write = self._write_at_gate if on else self._transport.write
+
+    def _write_at_gate(self, data: bytes) -> None:
+        """Writes, or has it wait: the transport knows nothing of that, but it is output that waits like any other."""
+        self._gated += len(data)
+        self.server.gate.write(self._deliver, data)
+        if self._gated >= BIG:
+            self.check_output(monotonic())
 
     def _deliver(self, data: bytes) -> None:
         """Writes what the gate let through, unless the peer has gone meanwhile."""
+        self._gated -= len(data)
         if self._transport is not None:
             self._transport.write(data)
 
@@ -67,12 +76,16 @@ class Peer(asyncio.Protocol):
         self._transport = None
         self.write = nowhere
 
-    def eof_received(self) -> None:
-        """The peer says nothing more. It still gets its replies, however slowly, but nothing that it waited for."""
+    def eof_received(self) -> bool:
+        """The peer says nothing more. It still gets its replies, however slowly, but nothing that it waited for.
+
+        Tells whether the transport is to stay: some replies are still at the gate, and `close` stands behind them.
+        """
         self.close()
         self.server.forget(self.client)
         self.client.unsubscribe()
         self.client.monitor(False)
+        return self.server.gate.shut
 
     def pause_writing(self) -> None:
         """The peer is slower than we are."""
@@ -102,7 +115,7 @@ class Peer(asyncio.Protocol):
     @property
     def output_pending(self) -> int:
         """Bytes of replies that the peer has not taken yet."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return self._transport.get_write_buffer_size() + self._gated if self._transport is not None else 0
 
     def send(self, data: bytes) -> None:
         """Sends an encoded reply or message behind what was already replied."""
@@ -178,7 +191,7 @@ class Peer(asyncio.Protocol):
         hard, soft, seconds = self.output_limit
         if not (hard or soft) or self._transport is None:
             return
-        pending = self._transport.get_write_buffer_size()
+        pending = self.output_pending
         if soft and pending >= soft:
             self._soft_since = self._soft_since or now
         else:

@@ -65,7 +65,9 @@ def propagating(command: Command, handler: Handler) -> Handler:
     name = command.name
     if name == "exec":
         return _unit(handler)
-    if not command.flags & (WRITE | MAY_REPLICATE) or name in FOR_REPLICAS:
+    if name in FOR_REPLICAS:
+        return _for_replicas(command, handler)
+    if not command.flags & (WRITE | MAY_REPLICATE):
         return handler
     careful = _careful(command, handler)
     if name in _ALWAYS | _ELSEWHERE or (name in FORMS and name not in _PLAIN):
@@ -88,6 +90,18 @@ def _unit(handler: Handler) -> Handler:
             return handler(client, *arguments)
         finally:
             propagator.end(mark)
+
+    return run
+
+
+def _for_replicas(command: Command, handler: Handler) -> Handler:
+    """Tells replicas, and nobody else, of a command."""
+    (name,) = _names(command)
+
+    def run(client: Client, *arguments: bytes) -> bytes:
+        reply = handler(client, *arguments)
+        client.server.mastering.publish(name, *arguments)
+        return reply
 
     return run
 

@@ -138,9 +138,7 @@ class Replay:
         server, directory = self._server, self._directory
         parts = directory.manifest.parts
         sizes = [directory.size([part]) for part in parts]
-        advice = (
-            f"make a backup of your AOF file, then use `redis-check-aof --fix {directory.manifest.file_name}`"
-        )
+        advice = f"Make a backup of it; `respcache check --fix {directory.path}` cuts off what is not sound."
         for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
             # A new file is made before the old one gets its last commands: the end of that may be torn.
             last = not any(sizes[number + 1 :])
@@ -169,7 +167,7 @@ class Replay:
         server = self._server
         collecting = gc.isenabled()
         gc.disable()  # it would walk over millions of new values, in vain
-        server.nested = True  # nobody waits for anything
+        nested, server.nested = server.nested, True  # nobody waits for anything
         try:
             with server.keyspace.without_time():
                 return next(steps, None)
@@ -178,7 +176,7 @@ class Replay:
         except OSError as error:
             raise LoadError(f"{error.filename or self._directory.path}: {error.strerror or error}") from None
         finally:
-            server.nested = False
+            server.nested = nested
             if collecting:
                 gc.enable()
 

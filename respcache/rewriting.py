@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from asyncio import wrap_future
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -25,6 +25,7 @@ from respcache.persistence.aof import AofDirectory, Log
 from respcache.persistence.encode import CommandEncoder, Encoder
 from respcache.persistence.rdb_file import BackgroundFile, RdbFile
 from respcache.persistence.snapshot import Snapshot
+from respcache.persistence.worker import Worker
 from respcache.saving import rdb_encoder
 from respcache.state import ServerState
 
@@ -79,7 +80,7 @@ class Rewriting:
 
     def __init__(self, server: ServerState) -> None:
         self._server = server
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: Worker | None = None
         self._task: asyncio.Task[None] | None = None
         self._since = 0.0
         self._firm = False  # the last step is under way: it cannot be given up
@@ -113,9 +114,11 @@ class Rewriting:
 
     def start(self, job: Job) -> None:
         """Begins one. The caller has made sure that none runs, and no snapshot is being taken."""
+        log.info("Background append only file rewriting started")
         self._since = monotonic()
         self.rewrites += 1
-        self._task = self._server.loop.create_task(self._run(job))
+        self._task = self._server.loop.create_task(self._rewrite(job))
+        self._task.add_done_callback(partial(self._ended, job))  # one given up at once never gets to run
 
     def cancel(self) -> None:
         """Gives the one that runs up, unless it is about to end well."""
@@ -127,44 +130,40 @@ class Rewriting:
         self.cancel()
         if self._task is not None:
             await asyncio.wait([self._task])
-        if self._thread is not None:
-            self._thread.shutdown(wait=False)
-            self._thread = None
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await wrap_future(thread.submit(int))  # behind its last call, which nobody may wait for any more
+            thread.shutdown(wait=False)
 
-    def _worker(self) -> ThreadPoolExecutor:
+    def _worker(self) -> Worker:
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "aof-rewrite")
+            self._thread = Worker("aof-rewrite")
         return self._thread
 
     async def call(self, act: Callable[[], Result]) -> Result:
         """Has the thread do something, which it ends even if who waits for it does not."""
         return await asyncio.shield(self._server.loop.run_in_executor(self._worker(), act))
 
-    async def _run(self, job: Job) -> None:
-        log.info("Background append only file rewriting started")
-        well = False
-        try:
-            await self._rewrite(job)
-            well = True
-        except asyncio.CancelledError:
+    def _ended(self, job: Job, task: asyncio.Task[None]) -> None:
+        self._firm = False
+        self._task = None
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
             log.warning("Background AOF rewrite cancelled")
-        except OSError as error:
+        elif isinstance(error, OSError):
             log.warning("Error in the background AOF rewrite: %s", error)
-        except Exception:
-            log.exception("Error in the background AOF rewrite")
-        finally:
-            self._firm = False
-            self._task = None
+        elif error is not None:
+            log.error("Error in the background AOF rewrite", exc_info=error)
         self.took = int(monotonic() - self._since)
-        self.ok = well
-        if well:
+        self.ok = not task.cancelled() and error is None
+        if self.ok:
             self.failures = 0
             log.info("Background AOF rewrite finished successfully")
         else:
             self.failures += 1
             self._failed_at = monotonic()
             log.warning("Background AOF rewrite terminated with error")
-        job.done(well)
+        job.done(self.ok)
 
     async def _rewrite(self, job: Job) -> None:
         server, directory = self._server, job.directory

@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from respcache.clock import monotonic
 from respcache.durable import Fields
@@ -28,7 +27,9 @@ from respcache.log import logger as log
 from respcache.persistence import rdb_write
 from respcache.persistence.encode import Note, RdbEncoder
 from respcache.persistence.rdb_file import BackgroundFile, write_file
+from respcache.persistence.rdb_strings import RARELY
 from respcache.persistence.snapshot import Snapshot
+from respcache.persistence.worker import Worker
 from respcache.protocol.errors import ReplyError
 from respcache.protocol.reply import status
 from respcache.state import ServerState
@@ -58,15 +59,26 @@ def rdb_encoder(server: ServerState, aof_base: bool = False) -> RdbEncoder:
         "redis-bits": 64,
         "ctime": server.clock.ms() // 1000,
         "used-mem": resident_memory(),
+        **({} if aof_base else _origin(server)),
         "aof-base": int(aof_base),
     }
     return RdbEncoder(
         rdb_write.Format(rdb_write.file_version(server.keyspace.databases), config.list_max_listpack_size),
         [(name.encode(), str(value).encode()) for name, value in aux.items()],
-        config.rdbcompression,
+        RARELY if config.rdbcompression else False,
         config.rdbchecksum,
         _note(server),
     )
+
+
+def _origin(server: ServerState) -> dict[str, object]:
+    """Which history the data is of, if there is one that others know, and how far."""
+    history, following = server.history, server.following
+    if history.backlog is None and not following.on:
+        return {}
+    server.mastering.flush()
+    selected = following.selected if following.on else server.mastering.selected
+    return {"repl-stream-db": selected, "repl-id": history.id, "repl-offset": history.offset}
 
 
 def _note(server: ServerState) -> Note | None:
@@ -84,7 +96,7 @@ class Saving:
 
     def __init__(self, server: ServerState) -> None:
         self._server = server
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: Worker | None = None
         self._task: asyncio.Task[None] | None = None
         self._snapshot: Snapshot | None = None  # that of the task, once it walks
         self._begun = float("-inf")  # when the last BGSAVE began, monotonic
@@ -129,6 +141,11 @@ class Saving:
         return self._task is not None
 
     @property
+    def _blocked(self) -> bool:
+        """Whether somebody else takes a snapshot, or is about to."""
+        return self._server.snapshot is not None or self._server.appending.rewriting
+
+    @property
     def wanted(self) -> bool:
         """Whether the data is to be saved at the end: there are save points, and the file is not what there is."""
         return bool(self._server.config.save) and (self.changes > 0 or self._path not in ("", self.path))
@@ -166,7 +183,7 @@ class Saving:
         server = self._server
         if self.running:
             raise IN_PROGRESS
-        if server.snapshot is not None or server.nested:
+        if self._blocked or server.nested:
             if not schedule and not server.nested:
                 raise ANOTHER
             self._scheduled = True
@@ -186,7 +203,7 @@ class Saving:
     def cron(self) -> None:
         """Begins a BGSAVE if it is time for one."""
         server, now = self._server, self._server.clock.ms() // 1000
-        if server.snapshot is not None or self.running or server.loading is not None:
+        if self._blocked or self.running or server.loading is not None:
             return
         if self._scheduled:
             self._begin()
@@ -261,16 +278,16 @@ class Saving:
 
     # How
 
-    def _worker(self) -> ThreadPoolExecutor:
+    def _worker(self) -> Worker:
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "respcache-save")
+            self._thread = Worker("respcache-save")
         return self._thread
 
     def _open(self, path: str) -> BackgroundFile:
         return BackgroundFile(self._worker(), path, self._server.config.rdb_save_incremental_fsync)
 
     def _begin(self) -> None:
-        """Begins a BGSAVE. It shows the data as it is in the next turn of the loop."""
+        """Begins a BGSAVE, which shows the data as it is now."""
         self._scheduled = False
         self._saves += 1
         self._begun = monotonic()

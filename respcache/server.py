@@ -7,6 +7,7 @@ import contextlib
 import os
 import platform
 import secrets
+import tempfile
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,10 +24,12 @@ from respcache.directives import DIRECTIVES
 from respcache.dispatch import Dispatcher
 from respcache.features import eviction
 from respcache.features.notify import Notifier
+from respcache.following import Following
 from respcache.limiting import memory_of
 from respcache.listeners import Listeners
-from respcache.loading import LoadingStopped, load_dump
+from respcache.loading import LoadError, LoadingStopped, load_dump
 from respcache.log import logger as log
+from respcache.mastering import Mastering
 from respcache.protocol.errors import MAX_CLIENTS
 from respcache.protocol.request import Limits
 from respcache.registry import REGISTRY
@@ -54,6 +57,14 @@ PROTECTED = (
 SHUTTING_DOWN = b"-ERR The server is shutting down\r\n"
 
 
+_OFF = (None, "", False, "no", (), [])
+
+
+def _nowhere() -> dict[str, object]:
+    """Directives for a server that keeps nothing: what a client has it save goes to a place of its own, for a while."""
+    return {"save": "", "dir": tempfile.gettempdir(), "dbfilename": f"respcache-{secrets.token_hex(8)}.rdb"}
+
+
 class Server:
     """A Redis-compatible server in the caller's event loop.
 
@@ -79,9 +90,11 @@ class Server:
     ) -> None:
         if config is None:
             config = Config(DIRECTIVES)
-            kept = {} if DURABLE & directives.keys() else {"save": ""}
+            if directives.get("save") is False:
+                directives["save"] = ""
+            self._durable = any(directives.get(name) not in _OFF for name in DURABLE)
+            kept = {} if self._durable else _nowhere()
             config.load({"port": port, "bind": "127.0.0.1", **kept, **directives})
-            self._durable = config.save or config.appendonly or {"dir", "dbfilename"} & directives.keys()
         else:
             self._durable = True
         unsupported.refuse(config)
@@ -90,14 +103,19 @@ class Server:
         state.modes = self._dispatcher = Dispatcher(REGISTRY, state.stats, config.renames)
         self._notifier = Notifier(state.keyspace, state.pubsub)
         state.saving = self._saving = Saving(state)
+        self._spill = "" if self._durable else self._saving.path  # see `_nowhere`
         state.appending = self._appending = Appending(state, own_process)
+        state.following = self._following = Following(state)
+        state.mastering = self._mastering = Mastering(state)
         state.admit = self._admit
         state.shutdown = self._shutdown_soon
         state.use_gate = self._use_gate
         state.memory.own_process = own_process
         state.memory.switch = partial(self._dispatcher.switch, "memory")
         state.memory.report = state.event
-        state.memory.buffers = lambda: sum(map(memory_of, state.clients.values()))
+        state.memory.buffers = lambda: sum(memory_of(c) for c in state.clients.values() if not c.is_replica)
+        state.memory.uncounted = lambda: int(state.appending.info().get("aof_buffer_length", 0))
+        state.memory.waits = lambda: state.loading is not None
         self._own_process = own_process
         self._limits = Limits()
         self._connections: set[Connection] = set()
@@ -136,8 +154,6 @@ class Server:
         self.state.loop = asyncio.get_running_loop()
         self.state.memory.later = self.state.loop.call_later
         log.info("respcache %s is starting, pid=%d", __version__, os.getpid())
-        for name in unsupported.WARNED:
-            self._warn(name)
         self._closing = False
         self._stopping = None
         self._stopped = asyncio.Event()
@@ -154,6 +170,8 @@ class Server:
             )
             await self._load()
         except BaseException as error:
+            if isinstance(error, OSError | LoadError):
+                log.warning("%s", getattr(error, "strerror", None) or error)
             self._saving.prepare_end(save=False)  # what is there is not all
             await self.stop()
             if not isinstance(error, LoadingStopped):
@@ -164,11 +182,19 @@ class Server:
 
     async def _load(self) -> None:
         """Loads the data, unless a server that had stopped still has it."""
-        if self._appending.wanted:
-            await self._appending.start(load=not self._loaded)
-        elif self._durable and not self._loaded:
-            await load_dump(self.state)
+        try:
+            if self._appending.wanted:
+                await self._appending.start(load=not self._loaded)
+            elif self._durable and not self._loaded:
+                await load_dump(self.state)
+        except BaseException:
+            if not self._loaded:  # whoever starts again begins with nothing
+                for db in self.state.keyspace.databases:
+                    db.clear()
+            raise
         self._loaded = True
+        self._appending.follow()
+        self._following.start()
 
     async def stop(self) -> None:
         """Stops serving and closes all connections. What was already replied is still sent.
@@ -176,6 +202,10 @@ class Server:
         Returns when that is done, also if somebody else had begun to stop it.
         """
         if self._stopped is None or self._stopped.is_set():
+            return
+        if self.state.loading is not None and not self._loaded:
+            self.state.loading.stop()  # and then `start` stops the server
+            await self._stopped.wait()
             return
         if self._closing:
             await self._stopped.wait()
@@ -190,9 +220,11 @@ class Server:
         self._listeners.close()
         self._cron.stop()
         self.state.memory.stop()
+        self._mastering.stop()
         for connection in list(self._connections):
             connection.close()
         self.state.unpause()
+        await self._following.stop()
         await self._appending.stop()
         for _ in range(100):  # a peer that does not read is not waited for
             if not self._connections:
@@ -202,7 +234,11 @@ class Server:
             connection.close(flush=False)
         await asyncio.sleep(0)
         await self._saving.close()
-        log.info("Bye bye")
+        if self._spill:
+            with contextlib.suppress(OSError):
+                os.unlink(self._spill)
+        if self._loaded:
+            log.info("Bye bye")
 
     async def wait_stopped(self) -> None:
         """Returns when the server has stopped, by `stop` or by SHUTDOWN."""
@@ -260,6 +296,8 @@ class Server:
         if self.state.clients.pop(client.id, None) is not None:
             self.state.stats.net_input += client.net_input
             self.state.stats.net_output += client.net_output
+        if client.is_replica:
+            self._mastering.gone(client.id)
 
     def _use_gate(self, on: bool) -> None:
         self.state.gated = on
@@ -284,17 +322,11 @@ class Server:
             follow()
             for name in names:
                 self.config.on_change(name, follow)
-        for name in unsupported.WARNED:
-            self.config.on_change(name, partial(self._warn, name))
         self.config.on_change("tls-port", self._refuse_tls)
 
     def _move(self, port: int) -> None:
         if self._stopped is not None and not self._closing:
             self._listeners.rebind(port)
-
-    def _warn(self, name: str) -> None:
-        if text := unsupported.warning(self.config, name):
-            log.warning("%s", text)
 
     def _refuse_tls(self) -> None:
         if self.config.tls_port:

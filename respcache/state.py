@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Hashable, Sequence
 
@@ -24,6 +23,8 @@ from respcache.link import Link
 from respcache.persistence.snapshot import Snapshot
 from respcache.protocol.reply import CRLF, HEADERS, RESP2, Resp, bulk
 from respcache.registry import Flag
+from respcache.replicated import Following, Mastering, NoMaster, Replica
+from respcache.replication.history import History
 from respcache.store.database import Database
 from respcache.store.keyspace import Keyspace
 from respcache.table import Entry, Mode, Modes
@@ -67,6 +68,7 @@ class Client:
         "obeyed",
         "paused",
         "peer",
+        "replica",
         "resp",
         "seen",
         "server",
@@ -108,6 +110,7 @@ class Client:
         self.obeyed = False  # what it sends was run before, and was right: a file that is loaded, a master
         self.monitors = False  # MONITOR
         self.subscriber: Subscriber | None = None  # None without subscriptions
+        self.replica: Replica | None = None  # what it said of itself, if it is one or wants to be
         self.paused = False  # waits: for keys, a timeout, or CLIENT UNPAUSE
         self.waiter: Waiter | None = None  # what for, unless it is CLIENT UNPAUSE
         self.transaction: Transaction | None = None  # what was queued since MULTI
@@ -153,11 +156,18 @@ class Client:
     @property
     def listens(self) -> bool:
         """Whether it rightly says nothing: it waits for something, or is told what happens."""
-        return self.paused or self.monitors or self.subscriber is not None
+        return self.paused or self.monitors or self.subscriber is not None or self.is_replica
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether it gets the stream of changes."""
+        return self.replica is not None and self.replica.state != ""
 
     @property
     def kind(self) -> str:
         """Its class of client-output-buffer-limit, which is also its type in CLIENT LIST and KILL."""
+        if self.is_replica:
+            return "replica"
         return "normal" if self.subscriber is None else "pubsub"
 
     def unsubscribe(self) -> None:
@@ -267,13 +277,16 @@ class ServerState:
         "clock",
         "config",
         "config_path",
+        "following",
         "gate",
         "gated",
+        "history",
         "keyspace",
         "last_client_id",
         "latency",
         "loading",
         "loop",
+        "mastering",
         "max_pending_input",
         "memory",
         "misconf",
@@ -284,7 +297,6 @@ class ServerState:
         "port",
         "propagator",
         "pubsub",
-        "replication_id",
         "run_id",
         "saving",
         "shutdown",
@@ -303,6 +315,7 @@ class ServerState:
     """Lets a new client in, or returns the error that it gets before it is closed."""
     appending: Appending
     loop: AbstractEventLoop
+    mastering: Mastering
     modes: Modes
     saving: Saving
     shutdown: Callable[[], None]
@@ -315,7 +328,8 @@ class ServerState:
         self.config = config
         self.clock = clock
         self.run_id = run_id
-        self.replication_id = secrets.token_hex(20)  # of the data set's history, `master_replid`
+        self.history = History()
+        self.following: Following = NoMaster()
         self.config_path = ""  # absolute path of the configuration file, or empty
         self.keyspace = Keyspace(config.databases, clock)
         self.memory = MemoryLimit(self.keyspace, config)
@@ -369,16 +383,16 @@ class ServerState:
         """Takes in a client that begins to wait."""
         self.waiting.add(waiter)
         self.modes.switch("serve", True)
-        self._time(waiter)
-
-    def _time(self, waiter: Waiter) -> None:
-        """Ends a wait if its time has come, else looks again when it comes."""
         if waiter.deadline:
-            left = waiter.deadline - self.clock.ms()
-            if left <= 0:
-                self.end_wait(waiter, waiter.nothing)
-            else:
-                waiter.timer = self.loop.call_later(min(left / 1000, DAY), self._time, waiter)
+            self._time(waiter, 1)  # not at once, even if it is past already: who waits has still to say so
+
+    def _time(self, waiter: Waiter, least: int = 0) -> None:
+        """Ends a wait if its time has come, else looks again when it comes, in so many milliseconds at least."""
+        left = max(waiter.deadline - self.clock.ms(), least)
+        if left <= 0:
+            self.end_wait(waiter, waiter.nothing)
+        else:
+            waiter.timer = self.loop.call_later(min(left / 1000, DAY), self._time, waiter)
 
     def end_wait(self, waiter: Waiter, reply: bytes) -> None:
         """Ends a wait with this reply."""

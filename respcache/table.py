@@ -82,6 +82,10 @@ class Modes(Protocol):
     def monitoring(self) -> Mode:
         """Of clients that are sent what others do."""
 
+    @property
+    def replicating(self) -> Mode:
+        """Of replicas, who are sent the stream of changes and nothing else."""
+
     def compile(self) -> None:
         """Compiles all tables again, in place."""
 

@@ -1,7 +1,6 @@
-"""What redis.conf may ask for and this version does not have: refused, or warned of.
+"""What redis.conf may ask for and this version does not have.
 
-Refused is what somebody relies on for safety, or to find the data: a server that ignores it is worse than none.
-What merely makes less of the data last, or of the memory bounded, is worth a warning: test suites set it.
+It is what somebody relies on for safety, or to find the data: a server that ignores it is worse than none.
 """
 
 from __future__ import annotations
@@ -16,12 +15,8 @@ REFUSED: dict[str, Callable[[Config], bool]] = {
     "aclfile": lambda config: bool(config.aclfile),
     "tls-port": lambda config: bool(config.tls_port),
     "cluster-enabled": lambda config: bool(config.cluster_enabled),
-    "replicaof": lambda config: bool(config.replicaof),
 }
 """Directives, and whether a configuration makes use of them."""
-
-WARNED: dict[str, tuple[Callable[[Config], bool], str]] = {}
-"""Directives, whether a configuration makes use of them, and what happens instead."""
 
 _ALIASES = {"allkeys": "~*", "allchannels": "&*", "allcommands": "+@all"}
 _PLAIN = {"on", "nopass", "~*", "&*", "+@all"}
@@ -38,9 +33,3 @@ def refuse(config: Config) -> None:
     for name, used in REFUSED.items():
         if used(config):
             raise ConfigError(f"'{name}' is not supported yet by respcache {__version__}")
-
-
-def warning(config: Config, name: str) -> str:
-    """What to log of a directive of `WARNED`, empty if the configuration makes no use of it."""
-    used, instead = WARNED[name]
-    return f"'{name}' has no effect yet in respcache {__version__}: {instead}." if used(config) else ""

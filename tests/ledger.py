@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+import pytest
+
 from tests.wire import Error, encode
 
 Command = tuple[str | int, ...]
@@ -31,7 +33,7 @@ Effect = Callable[[State, Any], list[State]]
 
 DATABASES = 3
 STRINGS = ("s", "r", "c", "a", "b", "f")
-NEVER = float("-inf")
+NEVER, FOREVER = float("-inf"), float("inf")
 LONG = 300
 """Words of a long value."""
 
@@ -85,6 +87,17 @@ class Link:
         """Sends commands and returns their replies."""
         self.send(*commands)
         return [await self.read() for _ in commands]
+
+    async def field(self, name: str) -> str:
+        """A field of INFO persistence, an empty text if it is not there."""
+        text: bytes = await self("INFO", "persistence")
+        found = [line for line in text.decode().splitlines() if line.startswith(f"{name}:")]
+        return found[0].partition(":")[2] if found else ""
+
+    async def settled(self, *names: str) -> None:
+        """Waits until these fields are 0, at one time."""
+        while {await self.field(name) for name in names} != {"0"}:
+            await asyncio.sleep(0.002)
 
     async def __aenter__(self) -> Link:
         return self
@@ -150,7 +163,9 @@ class Writer:
             step.acknowledged = monotonic()
             self.after[-1] = effect(state, reply[-1] if len(wire) > 1 else reply)
 
-    async def _refused(self, link: Link, wire: list[Command], reply: Error, counts: Callable[[], bool]) -> None:
+    async def _refused(
+        self, link: Link, wire: list[Command], reply: Error, counts: Callable[[], bool]
+    ) -> None:
         link.send(("ECHO", "end"))
         while await link.read() != b"end":
             pass
@@ -284,7 +299,8 @@ def _push(_: State, n: int) -> Part:
 
 def _serve(_: State, n: int) -> Part:
     """What a blocking command takes is what was pushed before it."""
-    return [("LPUSH", "l", n), ("LPUSH", "l", -n), ("BLPOP", "l", 0)], _set("l", lambda value: (n, *value), ())
+    pushed = _set("l", lambda value: (n, *value), ())
+    return [("LPUSH", "l", n), ("LPUSH", "l", -n), ("BLPOP", "l", 0)], pushed
 
 
 def _add(_: State, n: int) -> Part:
@@ -296,8 +312,10 @@ def _take(state: State, n: int) -> Part:
 
 
 def _field(_: State, n: int) -> Part:
-    field = n % 5
-    return [("HSET", "h", field, n)], _set("h", lambda value: tuple(sorted((dict(value) | {field: n}).items())), ())
+    def change(value: tuple[tuple[int, int], ...]) -> Any:
+        return tuple(sorted((dict(value) | {n % 5: n}).items()))
+
+    return [("HSET", "h", n % 5, n)], _set("h", change, ())
 
 
 def _add_entry(_: State, n: int) -> Part:
@@ -305,9 +323,31 @@ def _add_entry(_: State, n: int) -> Part:
 
 
 PARTS: list[Callable[[State, int], Part]] = [
-    *(_set_string, _set_mortal, _set_long, _expire, _expire_now, _get_and_delete, _count, _count_both, _add_half),
+    *(
+        _set_string,
+        _set_mortal,
+        _set_long,
+        _expire,
+        _expire_now,
+        _get_and_delete,
+        _count,
+        _count_both,
+        _add_half,
+    ),
     *(_push, _serve, _add, _take, _take, _field, _add_entry),
 ]
+
+
+def repeated(short: int, long: int) -> pytest.MarkDecorator:
+    """So many `rounds` in each run of the tests, and so many in a long run, each from a `seed` of its own."""
+    seeds = [random.randrange(1 << 20) for _ in range(2)]
+    return pytest.mark.parametrize(
+        ("seed", "rounds"),
+        [
+            pytest.param(seeds[0], short, id="short"),
+            pytest.param(seeds[1], long, id="long", marks=pytest.mark.long),
+        ],
+    )
 
 
 class Ledger:
@@ -316,6 +356,8 @@ class Ledger:
     def __init__(self, writers: int, seed: int) -> None:
         self.writers = [Writer(number) for number in range(writers)]
         self._draw = random.Random(seed)
+        self.refused: list[str] = []
+        """Errors of steps, if the writers go on after these."""
         self.survived = 0
         """Steps that were found after restarts."""
         self.lost = 0
@@ -323,21 +365,34 @@ class Ledger:
         self.oldest = 0.0
         """Seconds: the longest time between an acknowledgement and the crash which made it void."""
 
-    async def write(self, port: int, counts: Callable[[], bool] = lambda: True) -> None:
-        """All write until their connections are lost, or what they hear does not count any more."""
-        await asyncio.gather(*(self._write(writer, port, counts) for writer in self.writers))
+    async def write(
+        self, port: int, counts: Callable[[], bool] = lambda: True, stubborn: bool = False
+    ) -> None:
+        """All write until their connections are lost, or what they hear does not count any more.
 
-    async def _write(self, writer: Writer, port: int, counts: Callable[[], bool]) -> None:
+        The stubborn go on after errors. Raises Refused if they are not.
+        """
+        await asyncio.gather(*(self._write(writer, port, counts, stubborn) for writer in self.writers))
+
+    async def _write(self, writer: Writer, port: int, counts: Callable[[], bool], stubborn: bool) -> None:
         try:
             async with await Link.to(port) as link:
                 await link("SELECT", writer.database)
                 while counts():
-                    await writer.step(link, self._draw, counts)
+                    try:
+                        await writer.step(link, self._draw, counts)
+                    except Refused as error:
+                        if counts() and not stubborn:
+                            raise
+                        self.refused.append(str(error))
+                        await asyncio.sleep(0.002)
         except (OSError, EOFError):
             pass
-        except Refused:
-            if counts():
-                raise
+
+    @property
+    def acknowledged(self) -> int:
+        """Steps since the last check that were."""
+        return sum(writer.acknowledged(FOREVER) for writer in self.writers)
 
     async def check(self, port: int, until: float, crash: float | None = None) -> None:
         """Compares what the server has with the book: all that was acknowledged no later than `until` is there.

@@ -129,6 +129,8 @@ class Disk:
         self.slowest = 0.0
         """Seconds of the longest sync, one that was under way when the power went included."""
         self._slow = slow
+        self.faults: dict[str, int] = {}
+        """Operations that fail, and how: their names and an errno; `short` is a write that is cut short before."""
         self._fuse = -1
         self._rare_only = False
         self._lock = threading.RLock()
@@ -182,17 +184,18 @@ class Disk:
         with self._lock:
             assert _content(self.root) == _expected(self._tree)
 
-    def _step(self, name: str, what: object = "") -> bool:
-        """Burns the fuse. Tells whether the operation is still to happen, perhaps, at the cut. Raises OSError."""
+    def _step(self, name: str, what: object = "") -> None:
+        """Burns the fuse. At the cut the operation may still happen, or not. Raises OSError."""
         if self.off:
             raise OSError(errno.EIO, "the power is gone")
+        if name in self.faults:
+            raise OSError(self.faults[name], os.strerror(self.faults[name]))
         if self._fuse >= 0 and (not self._rare_only or name in RARE):
             self._fuse -= 1
             if self._fuse < 0:
                 self.cut(f"{name} {what}")
                 if self.draw.random() < 0.5:
                     raise OSError(errno.EIO, "the power is gone")
-        return True
 
     def _done(self) -> None:
         if self.off:
@@ -243,7 +246,11 @@ class Disk:
     def write(self, fd: int, data: bytes | memoryview) -> int:
         with self._lock:
             self._step("write", len(data))
-            if self.draw.random() < 0.05:
+            if "short" in self.faults:
+                if len(data) == 1 or self.draw.random() < 0.5:
+                    raise OSError(self.faults["short"], os.strerror(self.faults["short"]))
+                data = data[: len(data) // 2]
+            elif self.draw.random() < 0.05:
                 data = data[: self.draw.randint(1, len(data))]
             done: int = _REAL["write"](fd, data)
             self._open[fd].write(bytes(data[:done]))
@@ -254,6 +261,8 @@ class Disk:
         """What is written while it runs is not made sure of, though some of it may be."""
         since, me = time.monotonic(), threading.get_ident()
         with self._lock:
+            if fd not in self._open:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             file = self._open[fd]
             count = len(file.since)
             self._syncing[me] = since

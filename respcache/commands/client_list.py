@@ -47,6 +47,8 @@ def describe(client: Client, now: float, own: bool) -> bytes:
     names = client.subscriber.names if client.subscriber is not None else ((), (), ())
     flags = [
         (b"O", client.monitors),
+        (b"S", client.is_replica),
+        (b"M", client.kind == "master"),
         (b"P", client.subscriber is not None),
         (b"x", client.transaction is not None),
         (b"b", client.paused),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -104,7 +103,7 @@ def _set_active_expire(c: Client, on: bytes) -> bytes:
 
 
 def _change_repl_id(c: Client) -> bytes:
-    c.server.replication_id = secrets.token_hex(20)
+    c.server.history.renew()
     return OK
 
 

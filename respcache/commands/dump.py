@@ -79,7 +79,7 @@ def _restore(c: Client, key: bytes, ttl: bytes, payload: bytes, options: Sequenc
     db = c.db
     if not replace and key in db:
         raise _BUSY
-    when = _deadline(ttl, absolute, db.clock.ms)
+    when = _deadline(ttl, absolute, c.server.clock.ms)
     try:
         source = Source.of(unseal(payload))
     except ValueError:

@@ -61,11 +61,11 @@ def _expire_at(
 ) -> bytes:
     options = conditions(rest) if rest else None
     db = c.db
-    now = db.clock.ms()  # read once: one millisecond from now is not yet over
+    now = c.server.clock.ms()  # read once: one millisecond from now is not yet over
     when = milliseconds(word, unit, 0 if absolute else now, name)
     if key not in db or (options and not allowed(options, db.deadline(key), when)):
         return ZERO
-    if when <= now:
+    if when <= now and when <= db.clock.ms():  # to data that is being replayed nothing is past
         db.delete(key)
     else:
         db.expire_at(key, when)

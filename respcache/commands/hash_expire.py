@@ -57,7 +57,7 @@ def _expire_at(
     c: Client, name: str, key: bytes, word: bytes, unit: int, is_absolute: bool, rest: Sequence[bytes]
 ) -> bytes:
     db = c.db
-    now = db.clock.ms()  # once: a millisecond from now is not past, however long this takes
+    now = c.server.clock.ms()  # once: a millisecond from now is not past, however long this takes
     value = _checked(db.peek(key))
     amount = parse_integer(word)
     if amount < 0:
@@ -78,7 +78,7 @@ def _expire_at(
     deadlines = hash_.deadlines
     if deadlines is None:
         deadlines = hash_.deadlines = FieldDeadlines()
-    past = when <= now
+    past = when <= now and when <= db.clock.ms()  # to data that is being replayed nothing is past
     replies = []
     count = 0
     for field in fields:

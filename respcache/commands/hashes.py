@@ -29,7 +29,7 @@ from respcache.registry import BRIEF, DENYOOM, FAST, READONLY, WRITE, command
 from respcache.state import Client
 from respcache.store import longdouble
 from respcache.store.events import HDEL, HINCRBY, HINCRBYFLOAT, HSET, Event
-from respcache.store.field_expiry import bury
+from respcache.store.field_expiry import bury, hidden
 from respcache.store.hash import Hash, HashTable, ListpackEx, deadlines_of, pop, table_of
 from respcache.store.hashtable import scan
 
@@ -49,8 +49,11 @@ def living(c: Client, key: bytes, value: object, fields: Iterable[bytes] | None)
         return value
     if type(value) is not ListpackEx and type(value) is not HashTable:
         raise WRONGTYPE
-    if value.deadlines and bury(c.db, key, value, fields):
-        return None
+    if value.deadlines:
+        if c.db.hides:
+            return hidden(c.db, value, fields) or None
+        if bury(c.db, key, value, fields):
+            return None
     return value
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from respcache.clock import monotonic
 from respcache.commands.info_memory import memory
 from respcache.commands.info_persistence import persistence
+from respcache.commands.info_replication import replication
 from respcache.features.process import cpu_times
 from respcache.registry import LOADING, STALE, command
 from respcache.state import Client, ServerState
@@ -101,7 +102,7 @@ def _listeners(server: ServerState) -> Iterable[str]:
 def _clients(server: ServerState) -> Fields:
     links = [client.connection for client in server.clients.values()]
     return {
-        "connected_clients": len(links),
+        "connected_clients": len(links) - len(server.mastering.replicas),
         "cluster_connections": 0,
         "maxclients": server.config.maxclients,
         "client_recent_max_input_buffer": max((link.input_pending for link in links), default=0),
@@ -129,13 +130,16 @@ def _stats(server: ServerState) -> Fields:
         "instantaneous_ops_per_sec": round(stats.ops_rate.value),
         "total_net_input_bytes": stats.net_input + sum(client.net_input for client in clients),
         "total_net_output_bytes": stats.net_output + sum(client.net_output for client in clients),
-        **_idle("total_net_repl_input_bytes total_net_repl_output_bytes"),
+        "total_net_repl_input_bytes": 0,
+        "total_net_repl_output_bytes": server.mastering.sent,
         "instantaneous_input_kbps": f"{stats.input_rate.value / 1024:.2f}",
         "instantaneous_output_kbps": f"{stats.output_rate.value / 1024:.2f}",
         "instantaneous_input_repl_kbps": "0.00",
         "instantaneous_output_repl_kbps": "0.00",
         "rejected_connections": stats.rejected_connections,
-        **_idle("sync_full sync_partial_ok sync_partial_err"),
+        "sync_full": server.mastering.full_syncs,
+        "sync_partial_ok": server.mastering.partial_syncs,
+        "sync_partial_err": server.mastering.partial_refused,
         "expired_subkeys": keyspace.expired_fields,
         "expired_keys": keyspace.expired_keys,
         "expired_stale_perc": "0.00",
@@ -163,21 +167,6 @@ def _stats(server: ServerState) -> Fields:
         **_idle("reply_buffer_shrinks reply_buffer_expands"),
         **_idle("acl_access_denied_auth acl_access_denied_cmd"),
         **_idle("acl_access_denied_key acl_access_denied_channel"),
-    }
-
-
-def _replication(server: ServerState) -> Fields:
-    return {
-        "role": "master",
-        "connected_slaves": 0,
-        "master_failover_state": "no-failover",
-        "master_replid": server.replication_id,
-        "master_replid2": "0" * 40,
-        "master_repl_offset": 0,
-        "second_repl_offset": -1,
-        "repl_backlog_active": 0,
-        "repl_backlog_size": server.config.repl_backlog_size,
-        **_idle("repl_backlog_first_byte_offset repl_backlog_histlen"),
     }
 
 
@@ -248,7 +237,7 @@ SECTIONS: dict[str, Callable[[ServerState], Fields]] = {
     "memory": memory,
     "persistence": persistence,
     "stats": _stats,
-    "replication": _replication,
+    "replication": replication,
     "cpu": _cpu,
     "modules": _modules,
     "commandstats": _commandstats,

@@ -7,7 +7,7 @@ import random
 from respcache.commands.arguments import integer as parse_integer
 from respcache.features.blocking import Disconnect
 from respcache.protocol.errors import SYNTAX, ReplyError
-from respcache.protocol.reply import EMPTY_ARRAY, ZERO, array, bulk, bulks
+from respcache.protocol.reply import bulks
 from respcache.registry import (
     ADMIN,
     ALLOW_BUSY,
@@ -35,12 +35,6 @@ def time(c: Client) -> bytes:
     """The time of the server: seconds since the epoch, and microseconds. O(1). Since 2.6.0."""
     now = c.server.clock.us()
     return bulks([b"%d" % (now // 1_000_000), b"%d" % (now % 1_000_000)])
-
-
-@command(NOSCRIPT | LOADING | STALE | FAST, group="server", categories="admin dangerous")
-def role(_c: Client) -> bytes:
-    """The role of the server in replication. O(1). Since 2.8.12."""
-    return array([bulk(b"master"), ZERO, EMPTY_ARRAY])
 
 
 @command(

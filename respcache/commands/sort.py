@@ -12,6 +12,7 @@ from sys import float_info
 from typing import Any
 
 from respcache.commands.arguments import double, integer
+from respcache.commands.hashes import living
 from respcache.commands.strings import string
 from respcache.keyspec import key, sort_keys, sort_ro_keys, unknown
 from respcache.protocol.errors import SYNTAX, WRONGTYPE, ReplyError
@@ -20,7 +21,6 @@ from respcache.protocol.reply import integer as integer_reply
 from respcache.registry import DENYOOM, READONLY, WRITE, command
 from respcache.state import Client
 from respcache.store.events import SORTSTORE
-from respcache.store.hash import living_value
 from respcache.store.list import make_list
 from respcache.store.set import members
 from respcache.store.types import type_name
@@ -87,15 +87,17 @@ def _lookup(c: Client, pattern: bytes) -> Lookup:
     behind, arrow, name = behind.partition(b"->")
     if arrow and not name:  # a key that ends in an arrow
         behind, arrow = behind + arrow, b""
-    get, clock = c.db.get, c.db.clock.ms
+    get = c.db.get
 
     def find(element: bytes) -> bytes | None:
-        value = get(before + element + behind)
+        key = before + element + behind
+        value = get(key)
         if value is None:
             return None
         kind = type_name(value)
         if arrow:
-            return living_value(value, name, clock) if kind == b"hash" else None
+            hash_ = living(c, key, value, (name,)) if kind == b"hash" else None
+            return None if hash_ is None else hash_.get(name)
         return string(value) if kind == b"string" else None
 
     return find

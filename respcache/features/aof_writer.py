@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Protocol
 
 from respcache.clock import Clock, monotonic
@@ -25,6 +25,7 @@ from respcache.config import Config
 from respcache.features.gate import Gate, Held
 from respcache.log import logger as log
 from respcache.persistence.aof import Log
+from respcache.persistence.worker import Worker
 
 SYNC_EACH = 1.0
 """Seconds between the beginnings of two syncs of `everysec`."""
@@ -39,10 +40,13 @@ NEVER = 1 << 62
 
 
 class Stream(Protocol):
-    """What the writer asks of the propagator."""
+    """What the writer asks of a `respcache.features.propagate.Tap`."""
 
-    buffer: list[bytes]
     wake: Callable[[], None]
+
+    @property
+    def size(self) -> int:
+        """Bytes that are to be written."""
 
     def take(self) -> bytes:
         """All that is to be written, which is then the writer's."""
@@ -73,15 +77,22 @@ class AofWriter:
         self.grown: Callable[[], None] = lambda: None
         """Told when the file has reached `notify_at` bytes."""
         self.notify_at = NEVER
+        self.synced = 0
+        """Bytes of the stream that are made sure of."""
+        self.when_synced: Callable[[], None] = lambda: None
+        """Told when they are more."""
         self.delayed = 0
         """Writes that waited for a sync in vain."""
         self.trouble = ""
         """Why nothing can be written."""
         self.write_failed = False
         """It was a write, not a sync, that failed last."""
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: Worker | None = None
         self._pending = b""  # taken from the stream, and refused by the disk
+        self._taken = 0  # bytes taken from the stream so far
+        self._written = 0  # those of them that were written
         self._sync: Future[None] | None = None  # under way
+        self._syncs = 0  # what `synced` is when that is done
         self._held: Held = []  # replies that wait for it; the gate is shut as long as there are any
         self._retired: list[Log] = []  # to be synced and closed
         self._dirty = False  # something was written since the last sync began
@@ -100,9 +111,14 @@ class AofWriter:
         return self._sync is not None
 
     @property
+    def mark(self) -> int:
+        """Bytes of the stream so far."""
+        return self._taken + self._stream.size
+
+    @property
     def waiting(self) -> int:
         """Bytes that are not written yet."""
-        return len(self._pending) + sum(map(len, self._stream.buffer))
+        return len(self._pending) + self._stream.size
 
     # Turning on and off
 
@@ -133,6 +149,12 @@ class AofWriter:
         before = self.log
         self._pending = b""
         self._stream.take()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self.trouble:  # which was that of the file so far
+            self.write_failed = False
+            self._recovered()
         if before is not None:
             self._submit(before.close)
         self.start(file)
@@ -166,9 +188,11 @@ class AofWriter:
     def finished(self) -> None:
         """All that was written is made sure of: no reply waits any longer."""
         held, self._held = self._held, []
-        self._gate.release(held)
-        if not self._dead:
-            self._open()
+        if self._dead:
+            self._gate.drop([*held, *self._gate.cut()])
+        else:
+            self._gate.release(held)
+        self._gate.open()
         self.write_failed = False
         if self.trouble:
             self._recovered()
@@ -181,7 +205,7 @@ class AofWriter:
 
     def _submit(self, act: Callable[[], None]) -> Future[None]:
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "aof-sync")
+            self._thread = Worker("aof-sync")
         return self._thread.submit(act)
 
     # Writing
@@ -207,6 +231,10 @@ class AofWriter:
         if self._sync is not None:
             policy = self._config.appendfsync
             if policy == "always":
+                if self._late is not None:  # the policy was another one until now
+                    self._late.cancel()
+                    self._late = None
+                self._gate.shut = True
                 if self._gate.size > MOST_HELD:
                     self._sync.exception()  # waits
                 return
@@ -264,6 +292,7 @@ class AofWriter:
         file, stream = self.log, self._stream
         assert file is not None
         data = stream.take()
+        self._taken += len(data)
         if self._config.aof_timestamp_enabled and data:
             data = self._timestamp() + data
         if self._pending:
@@ -277,6 +306,7 @@ class AofWriter:
             self._failed(error, "Error writing to the AOF file", write=True)
             return
         self._dirty = True
+        self._written = self._taken
         if self.write_failed:
             self.write_failed = False
             log.warning("AOF write error looks solved. The server can write again.")
@@ -317,6 +347,7 @@ class AofWriter:
         if self._sync is not None or file is None:
             return
         self._dirty = False
+        self._syncs = self._written
         self._sync_began = monotonic()
         retired, count = self._retired, len(self._retired)
         self._sync = self._submit(lambda: _sync(retired, count, file))
@@ -335,6 +366,8 @@ class AofWriter:
             return
         if error is not None:
             raise error
+        self.synced = self._syncs
+        self.when_synced()
         if self.trouble and not self.write_failed:
             log.warning("AOF fsync error looks solved. The server can write again.")
             self._recovered()
@@ -349,7 +382,7 @@ class AofWriter:
             self._start_sync()
             if policy == "always":
                 self._held += self._gate.cut()
-        if self._stream.buffer or self._pending:
+        if self._stream.size or self._pending:
             self.flush()
             return
         if policy != "always" or self._sync is None:
@@ -368,7 +401,7 @@ class AofWriter:
         self.write_failed = self.write_failed or write
         if self._config.appendfsync == "always":
             self._dead = self._gate.shut = True
-            self._gate.cut()  # no reply may leave
+            self._gate.drop([*(held or ()), *self._gate.cut()])
             log.critical(
                 "Can't recover from AOF %s error when the AOF fsync policy is 'always'. Exiting...",
                 "write" if write else "fsync",
@@ -386,7 +419,7 @@ class AofWriter:
         self._retry = None
         if self.log is None:
             return
-        if self.write_failed or self._stream.buffer:
+        if self.write_failed or self._stream.size:
             self.flush()
         if self.trouble and not self.write_failed:
             self._start_sync()

@@ -9,6 +9,7 @@ How it is wired (`server.memory`, in `respcache.server`):
     memory.report = state.event                                latency events: name, seconds
     memory.buffers = ...                                       bytes that clients' buffers take
     memory.uncounted = ...                                     bytes on their way to the AOF and to replicas
+    memory.waits = ...                                         nothing is evicted: data is being loaded
     memory.follow()                                            at the start, and when DIRECTIVES change
     memory.tick()                                              cron, on each of its turns
     memory.stop()                                              at the end
@@ -81,6 +82,7 @@ class MemoryLimit:
         "account",
         "buffers",
         "config",
+        "exempt",
         "later",
         "limit",
         "own_process",
@@ -88,6 +90,7 @@ class MemoryLimit:
         "report",
         "switch",
         "uncounted",
+        "waits",
     )
 
     later: Callable[[float, Callable[[], None]], TimerHandle]
@@ -96,6 +99,8 @@ class MemoryLimit:
     def __init__(self, keyspace: Keyspace, config: Config) -> None:
         self.config = config
         self.own_process = False
+        self.exempt = False
+        """There is no limit, whatever the configuration says: a master takes care of it."""
         self.account = keyspace.account
         self.limit = 0
         """Bytes, 0 for none."""
@@ -105,6 +110,7 @@ class MemoryLimit:
         self.report: Callable[[str, float], None] = lambda name, seconds: None
         self.buffers: Callable[[], int] = int
         self.uncounted: Callable[[], int] = int
+        self.waits: Callable[[], bool] = bool
         self._keyspace = keyspace
         self._evictor = Evictor(keyspace, "noeviction", 5)
         self._slice = eviction_slice(10)
@@ -122,7 +128,7 @@ class MemoryLimit:
     def follow(self) -> None:
         """Does what the configuration says now."""
         config, keyspace = self.config, self._keyspace
-        limit, policy = config.maxmemory, config.maxmemory_policy
+        limit, policy = 0 if self.exempt else config.maxmemory, config.maxmemory_policy
         how = tracking(policy) if limit or policy.endswith("lfu") else None
         if how is None and any(isinstance(db.accesses, Recency) for db in keyspace.databases):
             how = Recency  # somebody asks for idle times
@@ -195,25 +201,29 @@ class MemoryLimit:
     def make_room(self) -> bool:
         """Evicts keys until no more is used than may be, or the slice of time is over: then a timer goes on.
 
-        False: too much is used, and nothing can be evicted.
+        False: too much is used, and nothing can be evicted. While data is loaded there is room for all of it.
         """
+        if self.waits():
+            return True
         account, graveyard, evict = self.account, self._keyspace.graveyard, self._evictor.evict
         since = monotonic()
         self._exceeded_since = self._exceeded_since or since
         stop = since + self._slice
         self._settle()
+        keys = sum([db.size for db in self._keyspace.databases])
+        each = account.bytes // (keys or 1) + 1
         turn = 0
         while account.bytes + _SLACK > account.allowed:
             if graveyard:
                 graveyard.free_slice(_FREE_SLICE)
                 self._settle()
-            elif not evict():
+            elif not (gone := evict((account.bytes + _SLACK - account.allowed) // each + 1)):
                 if account.bytes > account.allowed:
                     return False
                 break
             else:
-                self._fixed -= self._share
-                self._settle()
+                self._fixed -= self._share * gone
+                account.allowed += self._share * gone
             turn += 1
             if not turn & 7 and monotonic() > stop:
                 break

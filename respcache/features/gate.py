@@ -50,6 +50,13 @@ class Gate:
             self.size -= len(data)
             send(data)
 
+    def drop(self, held: Held) -> None:
+        """Forgets what was cut off, which must never be sent. What was to be done behind it is done."""
+        for send, data in held:
+            self.size -= len(data)
+            if not data:
+                send(data)
+
     def open(self) -> None:
         """Sends all that is held and holds nothing more."""
         self.shut = False

@@ -18,13 +18,53 @@ MULTI = bulks([b"MULTI"])
 EXEC = bulks([b"EXEC"])
 
 
+class Tap:
+    """One who takes what is propagated, at his own time; others have taps of their own."""
+
+    __slots__ = ("_pending", "_propagator", "wake")
+
+    def __init__(self, propagator: Propagator, wake: Callable[[], None]) -> None:
+        self._propagator = propagator
+        self._pending: list[bytes] = []  # what was there when others took it
+        self.wake = wake
+        """Called when there is something to take again; maybe also when there was before."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that there are to take."""
+        return sum(map(len, self._pending)) + sum(map(len, self._propagator.buffer))
+
+    def take(self) -> bytes:
+        """All that is there, and no longer; not what belongs to a unit that is still open."""
+        self._propagator.share()
+        pending = self._pending
+        if len(pending) == 1:
+            return pending.pop()
+        data = b"".join(pending)
+        pending.clear()
+        return data
+
+    def give(self, data: bytes) -> None:
+        """Adds something that is for this one alone."""
+        self._pending.append(data)
+
+    def reselect(self) -> None:
+        """Has the next command say which database it is for."""
+        self._propagator.reselect()
+
+    def close(self) -> None:
+        """Takes nothing any more. The propagator stops when nobody does."""
+        self._propagator.untap(self)
+
+
 class Propagator:
     """The commands that somebody has still to take. It adds nothing while it is not started."""
 
-    __slots__ = ("_keyspace", "_left", "_unit", "buffer", "database", "on", "wake")
+    __slots__ = ("_keyspace", "_left", "_taps", "_unit", "buffer", "database", "on", "wake")
 
-    def __init__(self, keyspace: Keyspace, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, keyspace: Keyspace, wake: Callable[[], None] | None = None) -> None:
         self._keyspace = keyspace
+        self._taps: list[Tap] = []
         self._unit = -1  # where the open unit begins in the buffer; -1: none is open
         self._left = False  # something of it was left behind by `take`
         self.on = False
@@ -33,8 +73,40 @@ class Propagator:
         """Encoded commands, each with the SELECT that it needs. It always stays the same list."""
         self.database: Database | None = None
         """What the last SELECT chose; None: the next command needs one. So it is while this is not started."""
-        self.wake = wake
+        self.wake = wake or self._wake_taps
         """Called when there is something to take again."""
+
+    # Who takes
+
+    def tap(self, wake: Callable[[], None] = lambda: None) -> Tap:
+        """Somebody takes from now on what is added from now on, beginning with a SELECT."""
+        self.share()
+        tap = Tap(self, wake)
+        self._taps.append(tap)
+        self.start()
+        self.reselect()
+        return tap
+
+    def untap(self, tap: Tap) -> None:
+        """Somebody takes nothing any more."""
+        if tap in self._taps:
+            self.share()
+            self._taps.remove(tap)
+            if not self._taps:
+                self.stop()
+                self.take()
+
+    def share(self) -> None:
+        """Gives what is there to all taps."""
+        if self.buffer:
+            data = self.take()
+            if data:
+                for tap in self._taps:
+                    tap.give(data)
+
+    def _wake_taps(self) -> None:
+        for tap in self._taps:
+            tap.wake()
 
     def start(self) -> None:
         """Begins to listen to what databases do by themselves, and to add what it is given."""

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from respcache.persistence import aof_manifest, disk
 from respcache.persistence.aof_manifest import Manifest, Part
 
-_HALF_WRITTEN = re.compile(r"temp-\d+\.rdb")
+_HALF_WRITTEN = re.compile(r"temp-[\d.]+\.rdb")
 """As `respcache.persistence.rdb_file` names them."""
 
 
@@ -33,20 +33,19 @@ class Log:
     __slots__ = ("_cut", "fd", "path", "size")
 
     def __init__(self, path: str, empty: bool = False) -> None:
-        """Opens it, made if need be; `empty` drops what is in it. Raises OSError."""
+        """Opens it, made if need be. Raises OSError.
+
+        `empty`: it is a new file in any case. One of that name that was given up goes; to cut it off would not do,
+        since who wrote to it may still be at that, and after a power cut what was in it might come back.
+        """
         self.path = path
+        if empty:
+            with contextlib.suppress(FileNotFoundError):
+                disk.remove(path)
         self.fd = disk.open_append(path)
         self.size = os.fstat(self.fd).st_size
         """Bytes, as far as they are whole writes."""
         self._cut = False  # half a write may stand behind `size`
-        if empty and self.size:
-            self.size = 0
-            try:
-                disk.truncate(self.fd, 0)
-                disk.sync(self.fd)  # else what was in it may come back, and be taken for ours
-            except BaseException:
-                self.close()
-                raise
 
     def append(self, data: bytes) -> None:
         """Writes all of it or nothing. Raises OSError.
@@ -131,6 +130,20 @@ class AofDirectory:
             if _HALF_WRITTEN.fullmatch(name):
                 with contextlib.suppress(OSError):
                     disk.remove(self.file(name))
+
+    def spare(self) -> list[str]:
+        """The files of an append-only file that no manifest names, since there is none. Numbers go on behind theirs, so
+        that they stay as they are: somebody may want to have his data back."""
+        found = []
+        for name in sorted(os.listdir(self.path)):
+            if (part := self.manifest.number(name)) is not None:
+                found.append(name)
+                base, seq = part
+                if base:
+                    self.manifest.base_seq = max(self.manifest.base_seq, seq)
+                else:
+                    self.manifest.increment_seq = max(self.manifest.increment_seq, seq)
+        return found
 
     # The manifest
 

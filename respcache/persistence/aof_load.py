@@ -81,9 +81,7 @@ def load(
             if commands.begun is not None:
                 raise AofError("MULTI without EXEC", size, size, torn=True)
         except UnknownCommandError as error:
-            raise LoadError(
-                f"{error} reading the append only file {path} at offset {commands.at}. {advice}"
-            ) from None
+            raise LoadError(f"{error} reading the append only file {path} at offset {commands.at}") from None
         except AofError as error:
             if not error.torn:
                 text = f"Bad file format reading the append only file {path}: {error}. {advice}"

@@ -23,6 +23,7 @@ LONGEST_LINE = 1024
 _KINDS = (BASE, HISTORY, INCREMENTAL)
 _PLAIN = re.compile(r"[!#-&(-~]+")
 """What is written without quotes: neither blanks nor quotes nor bytes that cannot be printed."""
+_OWN_NAME = re.compile(r"([1-9]\d{0,17})\.(base\.rdb|base\.aof|incr\.aof)")
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _LARGEST = 2**63 - 1
 
@@ -67,6 +68,12 @@ class Manifest:
     def temporary_name(self) -> str:
         """Under which it is written before it takes that name."""
         return f"temp-{self.stem}.manifest"
+
+    def number(self, name: str) -> tuple[bool, int] | None:
+        """Whether a file of this name is a base, and its number; None if it is none of these files."""
+        rest = name.removeprefix(f"{self.stem}.")
+        found = _OWN_NAME.fullmatch(rest) if rest != name else None
+        return None if found is None else (found[2] != "incr.aof", int(found[1]))
 
     @property
     def parts(self) -> list[Part]:

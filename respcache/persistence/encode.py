@@ -52,7 +52,7 @@ class RdbEncoder:
         self,
         form: Format = DEFAULT,
         aux: Sequence[tuple[bytes, bytes]] = (),
-        compress: bool = True,
+        compress: int = True,
         checksum: bool = True,
         note: Note | None = None,
     ) -> None:

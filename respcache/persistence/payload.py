@@ -12,7 +12,7 @@ from respcache.store.database import Value
 _TRAILER = 10
 
 
-def pack(value: Value, form: Format = DEFAULT, compress: bool = True) -> bytes:
+def pack(value: Value, form: Format = DEFAULT, compress: int = True) -> bytes:
     """A value under a seal, of the lowest version that it allows."""
     kind, body = write_value(value, form, compress)
     return seal(kind, body, max(BASE, least_version(kind)))

@@ -1,6 +1,6 @@
 """Files of snapshots: written whole beside the one that they replace, and read.
 
-    temp-<pid>.rdb  written, made sure of, renamed to its final name, the directory made sure of
+    temp-<pid>.<number>.rdb  written, made sure of, renamed to its final name, the directory made sure of
 
 So at any moment the final name means a whole file, the old one or the new one. After an error the old one is still
 there and the temporary one is not. Nothing here blocks for as long as a file takes: a `BackgroundFile` has a thread
@@ -14,7 +14,8 @@ import os
 from asyncio import wrap_future
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
+from itertools import count
 from typing import Self, TypeVar
 
 from respcache.persistence import disk
@@ -30,6 +31,9 @@ SYNC_EACH = 4 << 20
 QUEUED = 8 << 20
 """Bytes that may wait for the disk."""
 
+_numbers = count(1)
+"""Of temporary files: several servers of one process may write to one directory."""
+
 
 class RdbFile:
     """A file being written in place of another one. All methods raise OSError."""
@@ -38,7 +42,7 @@ class RdbFile:
         """Opens the temporary file beside `path`; `incremental` is rdb-save-incremental-fsync."""
         self.path = path
         self.directory = os.path.dirname(path)
-        self.temporary = os.path.join(self.directory, f"temp-{os.getpid()}.rdb")
+        self.temporary = os.path.join(self.directory, f"temp-{os.getpid()}.{next(_numbers)}.rdb")
         self.size = 0
         self._sync_at = SYNC_EACH if incremental else 1 << 62
         self._fd = disk.open_new(self.temporary)
@@ -86,11 +90,11 @@ class BackgroundFile:
     """An `RdbFile` whose system calls are made by a thread, one after another.
 
     Pieces are made while others wait to be written, up to `QUEUED` bytes: who waits for a slow disk in the middle of a
-    snapshot keeps in memory what changes meanwhile. The thread is the caller's, and has one worker: so files that it is
-    given one after another never meet under their temporary name, even if the first one is given up.
+    snapshot keeps in memory what changes meanwhile. The thread is the caller's, and has one worker: so of files that
+    it is given one after another the last one stays, even if one before was given up late.
     """
 
-    def __init__(self, thread: ThreadPoolExecutor, path: str, incremental: bool = True) -> None:
+    def __init__(self, thread: Executor, path: str, incremental: bool = True) -> None:
         """An error in opening the file is raised by whatever is called next."""
         self._thread = thread
         self._file: Future[RdbFile] = thread.submit(RdbFile, path, incremental)

@@ -32,7 +32,7 @@ DELETED, SAME_FIELDS = 1, 2
 _TIME = Struct("<q").pack
 
 
-def stream(value: Stream, with_active: bool, compress: bool) -> Iterator[bytes]:
+def stream(value: Stream, with_active: bool, compress: int) -> Iterator[bytes]:
     """The pieces of a stream.
 
     `with_active`: the times when consumers last succeeded too, which Redis 7.0 does not know.
@@ -87,7 +87,7 @@ def _signed(number: int) -> int:
     return number - (MASK + 1) if number >> 63 else number
 
 
-def _group(name: bytes, group: Group, with_active: bool, compress: bool) -> Iterator[bytes]:
+def _group(name: bytes, group: Group, with_active: bool, compress: int) -> Iterator[bytes]:
     yield string(name, compress) + b"".join(
         map(
             length, (group.last_id >> 64, group.last_id & MASK, group.entries_read & MASK, len(group.pending))

@@ -11,10 +11,12 @@ from struct import Struct
 
 from respcache.persistence import lzf
 
+RARELY = 2
+"""Of what is compressed: where that saves much, see `is_worth_it`. True is all that comes out shorter, as in Redis."""
 COMPRESSIBLE = 21
 """Bytes from which on Redis tries to compress a string."""
 
-_SHORT, _SAMPLE, _MOST = 128, 4096, 16384  # bytes, see `is_worth_it`
+_LONG, _SAMPLE, _MOST = 512, 4096, 65536  # bytes, see `is_worth_it`
 _ZERO = 48
 _INT8 = [bytes((0xC0, number)) for number in range(256)]  # the negative ones from the end
 _INT32 = Struct("<Bi").pack
@@ -39,18 +41,25 @@ LENGTHS = [length(size) for size in range(1024)]
 def is_worth_it(text: bytes | bytearray, size: int) -> bool:
     """Whether compressing a string saves much and soon: it shall come out at an eighth.
 
-    LZF takes some 150 ns a byte in Python where little repeats, and a data set of common texts would take fifty times
-    as long to save, for a half of the disk. What repeats much is done faster. Few different bytes tell of that in a
-    short string, and zlib, which is quick, of the beginning of a long one; what comes out has at most 16 KB.
+    LZF takes some 150 ns a byte in Python where little repeats, and at least 10 us for a string: a data set of common
+    texts would take fifty times as long to save, for a half of the disk. What is long and repeats much is worth it.
+    zlib, which is quick, tells from the beginning; what comes out may be 64 KB.
     """
-    if size < _SHORT:
-        return len(set(text)) * 8 <= size
+    if size < _LONG:
+        return False
     sample = text[:_SAMPLE]
     packed = len(zlib.compress(sample, 1))
     return packed * 8 < len(sample) and packed * size < _MOST * len(sample)
 
 
-def string(text: bytes | bytearray, compress: bool = True) -> bytes:
+def plain_below(compress: int) -> int:
+    """Up to which length, itself not included, a string that is no integer is certainly stored as it is."""
+    if not compress:
+        return len(LENGTHS)
+    return _LONG if compress == RARELY else COMPRESSIBLE
+
+
+def string(text: bytes | bytearray, compress: int = True) -> bytes:
     """A string: an integer of 32 bits as such, what is longer than 20 bytes compressed if that saves some."""
     size = len(text)
     if size < 12:
@@ -61,7 +70,7 @@ def string(text: bytes | bytearray, compress: bool = True) -> bytes:
                 return _INT8[number] if -0x80 <= number < 0x80 else _INT16(0xC1, number)
             if -0x80000000 <= number < 0x80000000:
                 return _INT32(0xC2, number)
-    elif compress and size >= COMPRESSIBLE and is_worth_it(text, size):
+    elif compress and size >= COMPRESSIBLE and (compress != RARELY or is_worth_it(text, size)):
         packed = lzf.compress(bytes(text))
         if packed is not None:
             return b"%b%b%b%b" % (b"\xc3", length(len(packed)), length(size), packed)

@@ -22,7 +22,7 @@ from typing import Any
 
 from respcache.persistence import crc64, listpack
 from respcache.persistence.rdb_stream import stream
-from respcache.persistence.rdb_strings import COMPRESSIBLE, LENGTHS, length, string
+from respcache.persistence.rdb_strings import LENGTHS, length, plain_below, string
 from respcache.protocol.reply import format_double
 from respcache.store import types
 from respcache.store.database import Database, Value
@@ -77,16 +77,17 @@ _STRINGS = [b"%c%b" % (STRING, size) for size in LENGTHS]  # an entry whose key 
 # Values
 
 
-def value_pieces(value: Value, form: Format = DEFAULT, compress: bool = True) -> tuple[int, Pieces]:
+def value_pieces(value: Value, form: Format = DEFAULT, compress: int = True) -> tuple[int, Pieces]:
     """The type of a value and its payload in pieces, so that a big container is never there twice.
 
-    The value must not change until the last piece is made. `compress` is `rdbcompression`.
+    The value must not change until the last piece is made. `compress` is `rdbcompression`; RARELY may
+    stand for yes.
     """
     write = _WRITERS[type(value)]
     return write(value, form, compress)
 
 
-def write_value(value: Value, form: Format = DEFAULT, compress: bool = True) -> tuple[int, bytes]:
+def write_value(value: Value, form: Format = DEFAULT, compress: int = True) -> tuple[int, bytes]:
     """The type of a value and its payload."""
     kind, pieces = value_pieces(value, form, compress)
     return kind, b"".join(pieces)
@@ -104,7 +105,7 @@ def file_version(databases: Iterable[Database]) -> int:
     return NEWEST if any(db.field_deadlines.count for db in databases) else BASE
 
 
-def _string(value: bytes | int | bytearray, _form: Format, compress: bool) -> tuple[int, Pieces]:
+def _string(value: bytes | int | bytearray, _form: Format, compress: int) -> tuple[int, Pieces]:
     return STRING, (string(b"%d" % value if isinstance(value, int) else value, compress),)
 
 
@@ -116,7 +117,7 @@ def _joined(size: int, parts: Iterable[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _list(value: List, form: Format, compress: bool) -> tuple[int, Pieces]:
+def _list(value: List, form: Format, compress: int) -> tuple[int, Pieces]:
     if type(value) is Listpack:
         return LIST, (b"\x01", _PACKED, string(listpack.encode(value), compress))
     bounds = _nodes(value, form.list_size)
@@ -145,14 +146,14 @@ def _nodes(value: List, limit: int) -> list[int]:
     return bounds
 
 
-def _node(value: List, first: int, behind: int, limit: int, compress: bool) -> bytes:
+def _node(value: List, first: int, behind: int, limit: int, compress: int) -> bytes:
     elements = value.elements(first, behind)
     if len(elements) == 1 and len(elements[0]) > _node_limits(limit)[0]:
         return _PLAIN + string(elements[0], compress)
     return _PACKED + string(listpack.encode(elements), compress)
 
 
-def _intset(value: IntSet, _form: Format, compress: bool) -> tuple[int, Pieces]:
+def _intset(value: IntSet, _form: Format, compress: int) -> tuple[int, Pieces]:
     """Element size and number (u32 LE), then the numbers in their order; the size is what the greatest needs."""
     numbers = sorted(map(int, value))
     bits = max(number.bit_length() if number >= 0 else (~number).bit_length() for number in numbers)
@@ -162,17 +163,17 @@ def _intset(value: IntSet, _form: Format, compress: bool) -> tuple[int, Pieces]:
     return INTSET, (string(head + packed, compress),)
 
 
-def _listpack_set(value: ListpackSet, form: Format, compress: bool) -> tuple[int, Pieces]:
+def _listpack_set(value: ListpackSet, form: Format, compress: int) -> tuple[int, Pieces]:
     if form.version < least_version(SET_LISTPACK):
         return _set(value, form, compress)
     return SET_LISTPACK, (string(listpack.encode(value), compress),)
 
 
-def _set(value: SetValue, _form: Format, compress: bool) -> tuple[int, Pieces]:
+def _set(value: SetValue, _form: Format, compress: int) -> tuple[int, Pieces]:
     return SET, _joined(len(value), map(partial(string, compress=compress), value))
 
 
-def _hash(value: Hash, _form: Format, compress: bool) -> tuple[int, Pieces]:
+def _hash(value: Hash, _form: Format, compress: int) -> tuple[int, Pieces]:
     deadlines = deadlines_of(value)
     if deadlines is not None:
         write = _mortal_table if isinstance(value, HashTable) else _mortal_listpack
@@ -183,7 +184,7 @@ def _hash(value: Hash, _form: Format, compress: bool) -> tuple[int, Pieces]:
     return HASH_LISTPACK, (string(listpack.encode(words), compress),)
 
 
-def _mortal_table(value: Hash, deadlines: dict[bytes, int], compress: bool) -> tuple[int, Pieces]:
+def _mortal_table(value: Hash, deadlines: dict[bytes, int], compress: int) -> tuple[int, Pieces]:
     """The earliest deadline (8 bytes LE), then each field behind its deadline: that minus the earliest, plus 1."""
     before = min(deadlines.values()) - 1
     fields = (
@@ -193,7 +194,7 @@ def _mortal_table(value: Hash, deadlines: dict[bytes, int], compress: bool) -> t
     return HASH_DEADLINES, chain((_INT64(before + 1),), _joined(len(value), fields))
 
 
-def _mortal_listpack(value: Hash, deadlines: dict[bytes, int], compress: bool) -> tuple[int, Pieces]:
+def _mortal_listpack(value: Hash, deadlines: dict[bytes, int], compress: int) -> tuple[int, Pieces]:
     """The earliest deadline (8 bytes LE), then a listpack of fields, values and deadlines: first those that die
     first, those that never do last with a 0."""
     order = sorted(deadlines, key=deadlines.__getitem__)
@@ -205,7 +206,7 @@ def _mortal_listpack(value: Hash, deadlines: dict[bytes, int], compress: bool) -
     return HASH_LISTPACK_DEADLINES, (_INT64(deadlines[order[0]]), string(listpack.join(parts), compress))
 
 
-def _zset(value: ZSet, _form: Format, compress: bool) -> tuple[int, Pieces]:
+def _zset(value: ZSet, _form: Format, compress: int) -> tuple[int, Pieces]:
     if not value.packed:
         return ZSET, _joined(len(value), _highest_first(value, compress))
     element = listpack.encode_element
@@ -221,7 +222,7 @@ def _packed_score(score: float) -> bytes:
     return listpack.encode_element(format_double(score))
 
 
-def _highest_first(value: ZSet, compress: bool) -> Iterator[bytes]:
+def _highest_first(value: ZSet, compress: int) -> Iterator[bytes]:
     """Members and doubles, from the end: so the reader inserts each at the beginning."""
     for behind in range(len(value), 0, -_BATCH):
         members, scores = value.slice(max(behind - _BATCH, 0), behind)
@@ -229,12 +230,12 @@ def _highest_first(value: ZSet, compress: bool) -> Iterator[bytes]:
             yield string(member, compress) + _DOUBLE(score)
 
 
-def _stream(value: Stream, form: Format, compress: bool) -> tuple[int, Pieces]:
+def _stream(value: Stream, form: Format, compress: int) -> tuple[int, Pieces]:
     with_active = form.version >= least_version(STREAM_3)
     return STREAM_3 if with_active else STREAM_2, stream(value, with_active, compress)
 
 
-_NAMED: dict[bytes, Callable[[Any, Format, bool], tuple[int, Pieces]]] = {
+_NAMED: dict[bytes, Callable[[Any, Format, int], tuple[int, Pieces]]] = {
     b"string": _string,
     b"list": _list,
     b"set": _set,
@@ -259,7 +260,7 @@ def aux(name: bytes, value: bytes) -> bytes:
     return b"\xfa" + string(name) + string(value)
 
 
-def function(source: bytes, compress: bool = True) -> bytes:
+def function(source: bytes, compress: int = True) -> bytes:
     """A library of functions; they come before all databases."""
     return b"\xf5" + string(source, compress)
 
@@ -283,13 +284,13 @@ def shard_entries(
     shard: Mapping[bytes, Value],
     deadlines: Mapping[bytes, int] | None = None,
     form: Format = DEFAULT,
-    compress: bool = True,
+    compress: int = True,
 ) -> tuple[list[bytes], list[bytes]]:
     """The entries of many keys in pieces, and the keys of those left out as their values are big: `is_heavy`.
 
     Deadlines, of those that have any, are in milliseconds since the epoch. An entry with a short string takes 0.15 us.
     """
-    short = COMPRESSIBLE if compress else len(LENGTHS)
+    short = plain_below(compress)
     pieces: list[bytes] = []
     big: list[bytes] = []
     for key, value in shard.items():
@@ -313,7 +314,7 @@ def shard_entries(
     return [b"".join(pieces)], big
 
 
-def short_entries(shards: Sequence[Mapping[bytes, Value]], compress: bool = True) -> bytes:
+def short_entries(shards: Sequence[Mapping[bytes, Value]], compress: int = True) -> bytes:
     """The entries of many keys without deadlines and with short strings; nothing if there are others.
 
     It is the fast way to the same bytes: each object costs a cache miss, and where C goes through all of them several
@@ -325,7 +326,7 @@ def short_entries(shards: Sequence[Mapping[bytes, Value]], compress: bool = True
     try:
         key_sizes, sizes = list(map(len, keys)), list(map(len, values))
         kinds = set(sizes)
-        if max(kinds) >= (COMPRESSIBLE if compress else len(LENGTHS)) or max(key_sizes) >= len(LENGTHS):
+        if max(kinds) >= plain_below(compress) or max(key_sizes) >= len(LENGTHS):
             return b""
         if min(kinds) < 12 and min(values) < b":":  # it may be a number, which is written as such
             return b""
@@ -340,7 +341,7 @@ def short_entries(shards: Sequence[Mapping[bytes, Value]], compress: bool = True
 
 
 def entry_pieces(
-    key: bytes, value: Value, deadline: int | None = None, form: Format = DEFAULT, compress: bool = True
+    key: bytes, value: Value, deadline: int | None = None, form: Format = DEFAULT, compress: int = True
 ) -> Iterator[bytes]:
     """A key and its value, which may be big: see `value_pieces`. The deadline is in milliseconds since the epoch."""
     kind, pieces = value_pieces(value, form, compress)

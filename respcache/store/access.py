@@ -1,8 +1,8 @@
 """When and how often keys are used: for OBJECT IDLETIME and FREQ, and for the LRU and LFU policies of maxmemory.
 
-Each use writes a word beside the key, in a dict for each slot. The words are integers that keys share: all uses of the
-same tick are one object, and so are all uses of the same minute that end in the same count. So a word takes a place
-in a dict, and no memory of its own. Who notes uses is `tracked.py`.
+Each use writes a word beside the key, in a dict for each slot that has keys. The words are integers that keys share:
+all uses of the same tick are one object, and so are all uses of the same minute that end in the same count. So a word
+takes a place in a dict, and no memory of its own. Who notes uses is `tracked.py`.
 
 (Rejected: the order of a shard's dict as recency. Taking a key out and putting it in again at the end doubles the
 table of a small dict, which is what the words take, and the first key of a big one is behind all that were ever taken
@@ -14,14 +14,13 @@ LFU as Redis documents it: a counter up to 255 that grows with a probability of 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Mapping, Sequence
 from random import random
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from respcache.clock import monotonic
-from respcache.store.slot import hash_slot
+from respcache.store.slot import SLOTS, hash_slot
 
 TICKS = 10
 """Ticks of the clock of accesses in a second. Redis has one, which tells little in a cache that turns over in one."""
@@ -29,7 +28,11 @@ NEW = 5
 """What the counter of a new key says, so that it is not evicted before it had a chance."""
 MOST = 255
 
-_second = itemgetter(1)
+_UNUSED: Any = MappingProxyType({})
+"""The words of every slot without keys. Nothing can be put into it."""
+_NO_WORDS: list[dict[bytes, int]] = [_UNUSED] * SLOTS
+"""What the words of databases share that had no key yet."""
+_NEVER = 1 << 62
 
 Keys = Mapping[bytes, object] | Sequence[bytes]
 """A whole shard, or some of its keys."""
@@ -66,22 +69,26 @@ class AccessClock:
 class Accesses(Protocol):
     """The words of a database: one for each key that was used since it began to note them."""
 
-    slots: dict[int, dict[bytes, int]]
+    slots: list[dict[bytes, int]]
+    """By slot. Those without keys have none of their own: see `open` and `close`."""
+
+    def open(self, slot: int) -> None:
+        """A slot has got its first key; to be called before that is used."""
+
+    def close(self, slot: int) -> None:
+        """A slot has lost its last key."""
 
     def use(self, slot: int, key: bytes) -> None:
         """A key is used, or made."""
 
-    def drop(self, slot: int, key: bytes) -> None:
-        """Forgets a key."""
-
     def fresh(self) -> Accesses:
         """The same without any words."""
 
-    def rank(self, slot: int, key: bytes) -> int:
-        """How much a key is worth; the lowest is evicted first."""
+    def ranks(self, slot: int, keys: Keys) -> list[int]:
+        """How much some keys of a slot are worth, in any order; the lowest are evicted first."""
 
-    def lowest(self, slot: int, keys: Keys, count: int) -> list[tuple[bytes, int]]:
-        """So many keys of lowest rank among some of a slot, with their ranks."""
+    def lowest(self, slot: int, keys: Keys, mark: int) -> list[bytes]:
+        """Those of some keys of a slot that are not worth more than `mark`, the first that were made first."""
 
 
 class _Words:
@@ -91,15 +98,17 @@ class _Words:
 
     def __init__(self, clock: AccessClock) -> None:
         self.clock = clock
-        self.slots: dict[int, dict[bytes, int]] = defaultdict(dict)
+        self.slots = _NO_WORDS
 
-    def drop(self, slot: int, key: bytes) -> None:
-        """Forgets a key."""
-        words = self.slots.get(slot)
-        if words is not None:
-            words.pop(key, None)
-            if not words:
-                del self.slots[slot]
+    def open(self, slot: int) -> None:
+        """A slot has got its first key."""
+        if self.slots is _NO_WORDS:
+            self.slots = _NO_WORDS.copy()
+        self.slots[slot] = {}
+
+    def close(self, slot: int) -> None:
+        """A slot has lost its last key."""
+        self.slots[slot] = _UNUSED
 
 
 class Recency(_Words):
@@ -126,20 +135,20 @@ class Recency(_Words):
 
     def idle(self, key: bytes) -> int:
         """Seconds since a key was last used."""
-        return (self.clock.now - self.rank(hash_slot(key), key)) // TICKS
+        return (self.clock.now - self.slots[hash_slot(key)].get(key, self.since)) // TICKS
 
-    def rank(self, slot: int, key: bytes) -> int:
-        """The tick of its last use."""
-        words = self.slots.get(slot)
-        return self.since if words is None else words.get(key, self.since)
+    def ranks(self, slot: int, keys: Keys) -> list[int]:
+        """The ticks of their last uses."""
+        words, since = self.slots[slot], self.since
+        return [words.get(key, since) for key in keys]
 
-    def lowest(self, slot: int, keys: Keys, count: int) -> list[tuple[bytes, int]]:
-        """The keys that were not used for longest, with the ticks of their last uses."""
-        words = self.slots.get(slot, {})
+    def lowest(self, slot: int, keys: Keys, mark: int) -> list[bytes]:
+        """Those that were not used since the tick `mark`."""
+        words = self.slots[slot]
         if type(keys) is dict and len(keys) == len(words):
-            return sorted(words.items(), key=_second)[:count]
+            return [key for key, word in words.items() if word <= mark]
         since = self.since
-        return sorted([(key, words.get(key, since)) for key in keys], key=_second)[:count]
+        return [key for key in keys if words.get(key, since) <= mark]
 
 
 class Frequency(_Words):
@@ -159,7 +168,9 @@ class Frequency(_Words):
             words[key] = clock.row[NEW]
             return
         count = word & MOST if word >> 8 == clock.minute else self._decayed(word)
-        words[key] = clock.row[count + (random() < clock.odds[count])]
+        if random() < clock.odds[count]:
+            count += 1
+        words[key] = clock.row[count]
 
     def set_frequency(self, key: bytes, count: int) -> None:
         """Sets the counter of a key, 0 to 255."""
@@ -167,22 +178,27 @@ class Frequency(_Words):
 
     def frequency(self, key: bytes) -> int:
         """The counter of a key as it is now."""
-        return self.rank(hash_slot(key), key)
+        return self.ranks(hash_slot(key), (key,))[0]
 
-    def rank(self, slot: int, key: bytes) -> int:
-        """Its counter."""
-        words = self.slots.get(slot)
-        word = None if words is None else words.get(key)
-        return NEW if word is None else self._decayed(word)
+    def ranks(self, slot: int, keys: Keys) -> list[int]:
+        """Their counters."""
+        words, new, decayed = self.slots[slot], self.clock.row[NEW], self._decayed
+        return [decayed(words.get(key, new)) for key in keys]
 
-    def lowest(self, slot: int, keys: Keys, count: int) -> list[tuple[bytes, int]]:
-        """The keys with the lowest counters, and those."""
-        words, clock = self.slots.get(slot, {}), self.clock
-        minute, unused, decayed = clock.minute, clock.row[NEW], self._decayed
+    def lowest(self, slot: int, keys: Keys, mark: int) -> list[bytes]:
+        """Those whose counters are not above `mark`."""
+        words, clock = self.slots[slot], self.clock
+        minute, first, new = clock.minute, clock.row[0], clock.row[NEW]
+        last, decay = first + mark, clock.decay or _NEVER
         known = type(keys) is dict and len(keys) == len(words)
-        pairs = words.items() if known else [(key, words.get(key, unused)) for key in keys]
-        ranks = [(key, word & MOST if word >> 8 == minute else decayed(word)) for key, word in pairs]
-        return sorted(ranks, key=_second)[:count]
+        pairs: Iterable[tuple[bytes, int]] = (
+            words.items() if known else [(key, words.get(key, new)) for key in keys]
+        )
+        return [
+            key
+            for key, word in pairs
+            if (word <= last if word >= first else (word & MOST) - (minute - (word >> 8)) // decay <= mark)
+        ]
 
     def _decayed(self, word: int) -> int:
         clock = self.clock
@@ -190,34 +206,3 @@ class Frequency(_Words):
         if idle <= 0 or not clock.decay:
             return word & MOST
         return max((word & MOST) - idle // clock.decay, 0)
-
-
-class Spared:
-    """The words of a database while somebody reads who is not to leave traces: CLIENT NO-TOUCH."""
-
-    __slots__ = ("slots", "words")
-
-    def __init__(self, words: Accesses) -> None:
-        self.words = words
-        self.slots = words.slots
-
-    def use(self, slot: int, key: bytes) -> None:
-        """Nothing is noted of a key that is known; a new one is."""
-        if key not in self.slots.get(slot, ()):
-            self.words.use(slot, key)
-
-    def drop(self, slot: int, key: bytes) -> None:
-        """Forgets a key."""
-        self.words.drop(slot, key)
-
-    def fresh(self) -> Accesses:
-        """The same without any words."""
-        return self.words.fresh()
-
-    def rank(self, slot: int, key: bytes) -> int:
-        """How much a key is worth."""
-        return self.words.rank(slot, key)
-
-    def lowest(self, slot: int, keys: Keys, count: int) -> list[tuple[bytes, int]]:
-        """So many keys of lowest rank among some of a slot, with their ranks."""
-        return self.words.lowest(slot, keys, count)

@@ -74,6 +74,9 @@ class Database:
         "used",
     )
 
+    hides = False
+    """What is due is hidden and not deleted, see `respcache.store.hiding`."""
+
     def __init__(
         self, index: int, clock: Clock, on_expired: Callable[[Database, bytes], None], graveyard: Graveyard
     ) -> None:
@@ -254,12 +257,14 @@ class Database:
         self.dirty += 1
         return True
 
-    def take(self, key: bytes, event: Event) -> tuple[Value, int | None] | None:
-        """Takes a living key out, to `put` its value and deadline elsewhere; that counts as the change. None:
-        absent.
+    def evict(self, slot: int, keys: Sequence[bytes]) -> None:
+        """Deletes keys of a slot, all of which must be there, to make room. That does not count as changes."""
+        for key in keys:
+            self._remove(slot, key)
 
-        Unlike one that is deleted the value stays whole.
-        """
+    def take(self, key: bytes, event: Event) -> tuple[Value, int | None] | None:
+        """Takes a living key out, to `put` its value and deadline elsewhere; that counts as the change. None: absent.
+        Unlike one that is deleted the value stays whole."""
         slot = hash_slot(key)
         shard = self.shards[slot]
         if key not in shard or (self.deadlines.count and self._expired(slot, key)):
@@ -291,8 +296,7 @@ class Database:
             self._let_go()
             self.size = 0
             self._peeked = EMPTY
-            self.deadlines = Deadlines()
-            self.field_deadlines = Deadlines()
+            self.deadlines, self.field_deadlines = Deadlines(), Deadlines()
             self.accesses = None
             self.dirty += count
         return count
@@ -304,17 +308,15 @@ class Database:
                 for value in self.shards[slot].values():
                     if type(value) is not bytes and is_heavy(value):
                         self.graveyard.bury(value)
-                self.shards[slot] = EMPTY
-                self.used[slot] = 0
+                self._close(slot)
         else:
-            self.graveyard.bury(list(filter(None, self.shards)))  # as one: to weigh each would take longest
-            self.graveyard.bury(self.deadlines.slots, self.field_deadlines.slots)
-            if self.accesses is not None:
-                self.graveyard.bury(self.accesses.slots)
+            self.graveyard.bury(list(filter(None, self.shards)), self.deadlines.slots)  # to weigh each shard is slow
             self._forget_shards()
 
     def _forget_shards(self) -> None:
-        """Leaves all shards to who has them."""
+        """Leaves all shards and deadlines to who has them, and has freed what else was known of keys."""
+        words = [] if self.accesses is None else list(filter(None, self.accesses.slots))
+        self.graveyard.bury(*filter(None, (words, self.field_deadlines.slots)))
         self.shards, self.used = _NO_SHARDS, _NO_SLOTS
 
     def swap(self, other: Database) -> None:
@@ -406,16 +408,15 @@ class Database:
     def _unlink(self, slot: int, key: bytes) -> None:
         shard = self.shards[slot]
         del shard[key]
+        if self.accesses is not None:
+            self.accesses.slots[slot].pop(key, None)
         if not shard:
-            self.shards[slot] = EMPTY
-            self.used[slot] = 0
+            self._close(slot)
         self.size -= 1
         if self.deadlines.count:
             self.deadlines.drop(slot, key)
         if self.field_deadlines.count:
             self.field_deadlines.drop(slot, key)
-        if self.accesses is not None:
-            self.accesses.drop(slot, key)
 
     def _living(self, slot: int, shard: dict[bytes, Value]) -> list[bytes]:
         deadlines = self.deadlines.slots.get(slot)
@@ -435,9 +436,14 @@ class Database:
     def _open(self, slot: int) -> dict[bytes, Value]:
         """A shard for a slot that has none."""
         if self.shards is _NO_SHARDS:
-            self.shards = [EMPTY] * SLOTS
-            self.used = bytearray(SLOTS)
-        self.used[slot] = 1
-        shard: dict[bytes, Value] = {}
-        self.shards[slot] = shard
-        return shard
+            self.shards, self.used = [EMPTY] * SLOTS, bytearray(SLOTS)
+        self.shards[slot], self.used[slot] = {}, 1
+        if self.accesses is not None:
+            self.accesses.open(slot)
+        return self.shards[slot]
+
+    def _close(self, slot: int) -> None:
+        """A slot has lost its last key."""
+        self.shards[slot], self.used[slot] = EMPTY, 0
+        if self.accesses is not None:
+            self.accesses.close(slot)

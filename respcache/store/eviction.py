@@ -1,9 +1,10 @@
-"""Eviction: which key has to go when memory is short.
+"""Eviction: which keys have to go when memory is short.
 
-As Redis does it: a few random keys are looked at for each one that goes, and a pool remembers the worst of all that
-were seen, so that each choice gains from those before it. A slot is a random choice of keys already, so all of its keys
-are looked at where it has no more than some dozens, for as many evictions as that is worth: a dozen keys behind one
-another take less time than five picked one by one.
+As Redis documents it, `maxmemory-samples` keys are looked at for each one that goes: so those go that are among the
+worst in so many. Here the ranks of some random keys, looked up now and then, say which rank that is: the mark. Then
+slots are drawn, and in each those keys go that are not above it. A slot is a random choice of keys already, and
+comparing a dozen keys with a number takes less time than to pick five one by one, to sort them, and to remember the
+best of them; what is remembered here is the mark alone.
 
 What is worst the policy says: the longest unused (lru), the least used (lfu), the nearest to its deadline (ttl), or
 nobody (random); among all keys, or only among those with a deadline (volatile).
@@ -11,33 +12,32 @@ nobody (random); among all keys, or only among those with a deadline (volatile).
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import islice
-from operator import itemgetter
-from random import random
+from random import choices, random
 
 from respcache.store.access import Frequency, Recency
 from respcache.store.database import Database
-from respcache.store.events import EVICTED
 from respcache.store.keyspace import Keyspace
 
-POOL = 16
-"""Keys that are remembered, at most."""
-_CANDIDATES = 2  # keys that may get into the pool, for each one that may go
+AIM = 128
+"""Keys whose ranks are looked up to find the mark, if there are so many."""
+STEADY = 16
+"""So many times as many keys are looked at before the mark is looked up anew."""
 WINDOW = 64
 """Keys of a slot that are looked at, at most."""
 REFRESH = 4096
 """Draws after which it is looked up anew which slots have keys."""
 _MOST_COPIED = 4096  # keys of a shard that is copied
 _TRIES = 8  # slots that may turn out to be empty, before it is looked up anew which have keys
-_SELDOM = 3  # a mask of turns
 _CROWDED = 8  # times as many keys as the mean, and a window, make a slot crowded
-
-_second = itemgetter(1)
+_LATE = 4  # keys that may be missing from those that should have been found, before the mark is looked up anew
+_VAIN = 100  # marks that may be looked up without finding a key
 
 Shard = Mapping[bytes, object]
+Drawn = tuple[Database, int, Shard | list[bytes]]
+"""A database, a slot, and its shard or some of the keys in it."""
 
 
 @cache
@@ -113,126 +113,131 @@ class Draw:
 class Evictor:
     """Evicts keys of a keyspace by one policy. Databases must note uses as the policy needs, see `tracking`."""
 
-    __slots__ = ("_credit", "_draws", "_keyspace", "_next", "_order", "_pool", "_turn", "_volatile", "samples")
+    __slots__ = (
+        "_draws",
+        "_due",
+        "_keyspace",
+        "_left",
+        "_mark",
+        "_order",
+        "_sizes",
+        "_some",
+        "_tick",
+        "_volatile",
+        "samples",
+    )
 
     def __init__(self, keyspace: Keyspace, policy: str, samples: int) -> None:
         who, _, self._order = policy.partition("-")
         self._volatile = who == "volatile"
         self._keyspace = keyspace
         self.samples = samples
-        """Keys to look at for each one that is evicted, at least."""
-        self._pool: list[tuple[int, int, int, bytes]] = []  # (-rank, database, slot, key), the worst one last
+        """Keys to look at for each one that is evicted."""
         self._draws = [Draw() for _ in keyspace.databases]
-        self._credit = 0  # keys that may go before more are looked at
-        self._turn = 0
-        self._next = 0  # the database whose turn it is, of a random policy
+        self._some: list[Database] = []  # those that had keys when that was looked up
+        self._sizes: list[int] = []  # how many
+        self._mark = 0
+        self._left = 0  # keys to look at before the mark is looked up anew
+        self._tick = 0  # when it was looked up
+        self._due = 0.0  # keys that should have been found since, less those that were
 
-    def evict(self) -> bool:
-        """Evicts a key. False: there is none that may be."""
+    def evict(self, most: int = 1) -> int:
+        """Evicts up to so many keys, of one slot. Returns how many, 0 if there is none that may go."""
         if not self._order:
-            return False  # noeviction
+            return 0  # noeviction
+        for _ in range(_VAIN):
+            stale = self._left <= 0 or self._due > _LATE or self._tick != self._keyspace.access_clock.now
+            if stale and not self._aim():
+                return 0
+            while self._left > 0 and self._due <= _LATE:
+                drawn = self._draw()
+                if drawn is None:
+                    break
+                db, slot, keys = drawn
+                count = len(keys)
+                worst = self._worst(db, slot, keys)
+                fair = count // self.samples + 1
+                del worst[fair if fair < most else most :]
+                self._left -= count
+                self._due += count / self.samples - len(worst)
+                if worst:
+                    self._delete(db, slot, worst)
+                    return len(worst)
+            self._left = 0
+        return 0
+
+    def _worst(self, db: Database, slot: int, keys: Shard | list[bytes]) -> list[bytes]:
+        """Those of some keys of a slot that may go, the worst."""
         if self._order == "random":
-            return self._evict_random()
-        pool, databases = self._pool, self._keyspace.databases
-        for _ in range(3):
-            if (self._credit <= 0 or not pool) and not self._fill():
-                return False
-            while pool:
-                rank, index, slot, key = pool.pop()
-                db = databases[index]
-                shard: Shard = db.deadlines.slots.get(slot, {}) if self._volatile else db.shards[slot]
-                if key in shard and self._rank(db, slot, key) <= -rank:  # else it is gone, or was used since
-                    self._credit -= 1
-                    self._delete(db, key)
-                    self._compact(db, slot)
-                    return True
-        return False
+            return [next(islice(keys, int(random() * len(keys)), None))]
+        if db.accesses is not None and self._order != "ttl":
+            return db.accesses.lowest(slot, keys, self._mark)
+        deadlines, mark = db.deadlines.slots[slot], self._mark
+        return [key for key in keys if deadlines[key] <= mark]
 
-    def _fill(self) -> bool:
-        """Puts the worst of some keys of each database into the pool. Tells whether there are any."""
-        found = False
-        for db in self._keyspace.databases:
-            if db.deadlines.count if self._volatile else db.size:
-                found = True
-                self._sample(db)
-        return found
-
-    def _evict_random(self) -> bool:
-        count = len(self._keyspace.databases)
-        for _ in range(count):
-            db = self._keyspace.databases[self._next % count]
-            self._next += 1
-            drawn = self._draw(db) if db.size else None
-            if drawn is not None:
-                keys = drawn[1]
-                self._delete(db, next(islice(keys, int(random() * min(len(keys), WINDOW)), None)))
-                return True
-        return False
-
-    def _draw(self, db: Database) -> tuple[int, Shard | list[bytes]] | None:
-        draw = self._draws[db.index]
-        if self._volatile:
-            return draw.keys(db.deadlines.slots, db.deadlines.count) if db.deadlines.count else None
-        return draw.keys(db.shards, db.size)
-
-    def _sample(self, db: Database) -> None:
-        """Looks at some keys, for one or more that may go then, and puts those worse than the pool's into it."""
-        looked = 0
-        worst: list[tuple[int, bytes, int]] = []  # rank, key, slot
-        all_keys = db.deadlines.count if self._volatile else db.size
-        while looked < min(self.samples, all_keys):
-            drawn = self._draw(db)
+    def _aim(self) -> bool:
+        """Looks up which databases have keys, and the mark. Tells whether there are any."""
+        databases = self._keyspace.databases
+        self._some = [db for db in databases if (db.deadlines.count if self._volatile else db.size)]
+        self._sizes = [db.deadlines.count if self._volatile else db.size for db in self._some]
+        self._tick = self._keyspace.access_clock.now
+        self._due = 0
+        ranks: list[int] = []
+        wanted = min(max(AIM, 8 * self.samples), sum(self._sizes))
+        while len(ranks) < wanted:
+            drawn = self._draw()
             if drawn is None:
                 break
-            slot, keys = drawn
-            looked += len(keys)
-            most = _CANDIDATES * len(keys) // self.samples + 1
-            worst += [(rank, key, slot) for key, rank in self._worst(db, slot, keys, most)]
-        self._credit = max(round(looked / self.samples), 1)
-        pool = self._pool
-        for rank, key, slot in worst:
-            if len(pool) == POOL:
-                if pool[0][0] >= -rank:
-                    continue
-                del pool[0]
-            insort(pool, (-rank, db.index, slot, key))
+            db, slot, keys = drawn
+            if db.accesses is not None and self._order != "ttl":
+                ranks += db.accesses.ranks(slot, keys)
+            elif self._volatile:
+                deadlines = db.deadlines.slots[slot]
+                ranks += [deadlines[key] for key in keys]
+            else:
+                ranks += [0] * len(keys)  # of a random policy
+        if ranks:
+            ranks.sort()
+            self._mark = ranks[(len(ranks) - 1) // self.samples]
+        self._left = STEADY * len(ranks)
+        return bool(ranks)
 
-    def _worst(self, db: Database, slot: int, keys: Shard | list[bytes], count: int) -> list[tuple[bytes, int]]:
-        if db.accesses is not None and self._order != "ttl":
-            return db.accesses.lowest(slot, keys, count)
-        deadlines = db.deadlines.slots[slot]
-        return sorted([(key, deadlines[key]) for key in keys], key=_second)[:count]
+    def _draw(self) -> Drawn | None:
+        some = self._some
+        if not some:
+            return None
+        db = some[0] if len(some) == 1 else choices(some, self._sizes)[0]
+        draw = self._draws[db.index]
+        if self._volatile:
+            drawn = draw.keys(db.deadlines.slots, db.deadlines.count)
+        else:
+            drawn = draw.keys(db.shards, db.size)
+        return None if drawn is None else (db, *drawn)
 
-    def _rank(self, db: Database, slot: int, key: bytes) -> int:
-        if db.accesses is not None and self._order != "ttl":
-            return db.accesses.rank(slot, key)
-        return db.deadlines.slots[slot][key]
+    def _delete(self, db: Database, slot: int, keys: list[bytes]) -> None:
+        keyspace = self._keyspace
+        db.evict(slot, keys)
+        keyspace.evicted_keys += len(keys)
+        for tell in keyspace.evicted:
+            for key in keys:
+                tell(db, key)
+        self._compact(db, slot)
 
-    def _compact(self, db: Database, slot: int) -> None:
+    @staticmethod
+    def _compact(db: Database, slot: int) -> None:
         """Makes the tables of a slot small again.
 
         A dict out of which keys are taken keeps their places, and makes a table three times as big as what is left once
-        those are used up. Where as many keys go as come, that is half of the memory for nothing. So one that has grown
-        is copied, and now and then one that is about to: to do that each time would cost more than it saves.
+        those are used up. Where as many keys go as come, that is half of the memory for nothing. So it is copied; a
+        big one only if that makes it smaller.
         """
         shard = db.shards[slot]
         count = len(shard)
-        if 0 < count <= _MOST_COPIED:
-            self._turn += 1
-            big = _compact_size(count) - (not self._turn & _SELDOM)
-            if shard.__sizeof__() > big:
-                db.shards[slot] = dict(shard.items())
+        if 0 < count <= WINDOW or (count <= _MOST_COPIED and shard.__sizeof__() > _compact_size(count)):
+            db.shards[slot] = dict(shard)
             if db.accesses is not None:
-                words = db.accesses.slots.get(slot)
-                if words is not None and len(words) == count and words.__sizeof__() > big:
-                    db.accesses.slots[slot] = dict(words.items())
-
-    def _delete(self, db: Database, key: bytes) -> None:
-        if db.delete(key, EVICTED):
-            db.dirty -= 1  # which is about what clients change
-            self._keyspace.evicted_keys += 1
-            for tell in self._keyspace.evicted:
-                tell(db, key)
+                words = db.accesses.slots
+                words[slot] = dict(words[slot])
 
 
 def tracking(policy: str) -> type[Recency] | type[Frequency] | None:

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from respcache.clock import monotonic
 from respcache.store.database import Database
 from respcache.store.events import HEXPIRED
-from respcache.store.hash import HashTable, ListpackEx, Mortal, pop
+from respcache.store.hash import Hash, HashTable, ListpackEx, Mortal, pop
 from respcache.store.slot import hash_slot
+from respcache.store.types import TYPES
 
 _STEP = 128
 """Deadlines to look at between two looks at the clock."""
@@ -47,6 +48,22 @@ def bury(db: Database, key: bytes, hash_: Mortal, fields: Iterable[bytes] | None
         while (due := deadlines.take_due(now, _STEP)) is not None:
             buried += _drop(hash_, due)
     return bool(buried) and _told(db, key, hash_, buried)
+
+
+def hidden(db: Database, hash_: Mortal, fields: Iterable[bytes] | None) -> Hash:
+    """A hash for who reads those of the fields, or all of them if None: without those that are dead. The hash itself
+    remains as it is."""
+    deadlines, now = hash_.deadlines, db.clock.ms()
+    if not deadlines:
+        return hash_
+    if fields is None:
+        fields = [field for field, _ in deadlines.items()]
+    dead = {field for field in fields if (deadlines.get(field) or now + 1) <= now}
+    if not dead:
+        return hash_
+    copy: Mortal = TYPES[type(hash_)].copy(hash_)
+    _drop(copy, dead)
+    return copy
 
 
 def expire_fields(db: Database, budget: float) -> bool:

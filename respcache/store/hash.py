@@ -4,12 +4,12 @@ A small one is a plain dict, which Redis calls a listpack. The first deadline of
 too many fields, or one that is too long, turn either into a `HashTable`. None of them ever turns back.
 
 A field that is due is dead: no command sees it, HLEN excepted, which counts what is still there as Redis does.
-`respcache.store.field_expiry` buries the dead; who has no right to change anything asks `living_value`.
+`respcache.store.field_expiry` buries the dead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
 from itertools import islice
 from typing import TypeAlias
 
@@ -81,16 +81,6 @@ def pop(value: Hash, field: bytes) -> bool:
     if (deadlines := deadlines_of(value)) is not None:
         deadlines.drop(field)
     return True
-
-
-def living_value(value: Hash, field: bytes, clock: Callable[[], int]) -> bytes | None:
-    """The value of a field, None if it is missing or dead; nothing is changed. `clock` gives milliseconds."""
-    found: bytes | None = value.get(field)
-    if found is not None and (deadlines := deadlines_of(value)) is not None:
-        when = deadlines.get(field)
-        if when is not None and when <= clock():
-            return None
-    return found
 
 
 _TABLE = 600

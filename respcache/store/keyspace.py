@@ -11,11 +11,13 @@ from respcache.store.access import AccessClock, Frequency, Recency
 from respcache.store.database import Database, Listener
 from respcache.store.field_expiry import expire_fields
 from respcache.store.footprint import Account, Footprint
+from respcache.store.hiding import HidingDatabase
 from respcache.store.keeper import Keeper
 from respcache.store.lazyfree import Graveyard
 from respcache.store.observed import ObservedDatabase
 from respcache.store.preserved import PreservedDatabase
 from respcache.store.sized import SizedDatabase, recount
+from respcache.store.slot import SLOTS
 from respcache.store.tracked import TrackedDatabase
 
 _BEGINNING = Clock(lambda: 0)
@@ -71,6 +73,8 @@ class Keyspace:
                 db.accesses = None
             elif not isinstance(db.accesses, how):
                 db.accesses = how(self.access_clock)
+                for slot in filter(db.used.__getitem__, range(SLOTS) if db.size else ()):
+                    db.accesses.open(slot)
             adapt(db, TrackedDatabase, how is not None)
 
     def count_bytes(self, on: bool) -> None:
@@ -90,6 +94,11 @@ class Keyspace:
         for db, keeper in zip(self.databases, keepers, strict=True):
             db.keeper = keeper
             adapt(db, PreservedDatabase, keeper is not None)
+
+    def hide(self, on: bool) -> None:
+        """Hides what is due from now on, and leaves its deletion to a master; or no longer."""
+        for db in self.databases:
+            adapt(db, HidingDatabase, on)
 
     @contextmanager
     def without_time(self) -> Iterator[None]:
@@ -152,7 +161,13 @@ class Keyspace:
             tell(db, key)
 
 
-TRAITS: tuple[type[Database], ...] = (PreservedDatabase, ObservedDatabase, TrackedDatabase, SizedDatabase)
+TRAITS: tuple[type[Database], ...] = (
+    PreservedDatabase,
+    HidingDatabase,
+    ObservedDatabase,
+    SizedDatabase,
+    TrackedDatabase,
+)
 """What a database may be asked to do besides; the first one acts first. A database is of a class that is made of its
 traits, so that one without any pays for none."""
 

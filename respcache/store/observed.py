@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from respcache.store.database import Database, Value
-from respcache.store.events import DEL, EXPIRE, PERSIST, SET, Event
+from respcache.store.events import DEL, EVICTED, EXPIRE, PERSIST, SET, Event
 from respcache.store.slot import hash_slot
 
 
@@ -90,6 +90,12 @@ class ObservedDatabase(Database):
         if was_there:
             self._changed(key, event)
         return was_there
+
+    def evict(self, slot: int, keys: Sequence[bytes]) -> None:
+        """Deletes keys of a slot to make room."""
+        super().evict(slot, keys)
+        for key in keys:
+            self._changed(key, EVICTED)
 
     def take(self, key: bytes, event: Event) -> tuple[Value, int | None] | None:
         """Takes a living key out."""

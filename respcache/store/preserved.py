@@ -73,6 +73,12 @@ class PreservedDatabase(Database):
         self.prepare(key)
         return super().persist(key, event)
 
+    def evict(self, slot: int, keys: Sequence[bytes]) -> None:
+        """Deletes keys of a slot to make room."""
+        for key in keys:
+            self.prepare(key)
+        super().evict(slot, keys)
+
     def _unlink(self, slot: int, key: bytes) -> None:
         keeper = self.keeper
         if keeper is not None and keeper.todo[slot]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from binascii import crc_hqx
 from collections.abc import Sequence
 
-from respcache.store.access import Accesses, Frequency, Recency, Spared
+from respcache.store.access import Accesses, Frequency, Recency
 from respcache.store.database import Database, Value
 from respcache.store.events import SET, Event
 from respcache.store.slot import BRACE, MASK, hash_slot, tagged_slot
@@ -78,7 +78,7 @@ class TrackedDatabase(Database):
 
 def idle(db: Database, key: bytes) -> int:
     """Seconds since a key was last used, or since the first call of `track` if it was not used since then."""
-    accesses = _told(db)
+    accesses = db.accesses
     if not isinstance(accesses, Recency):
         return 0
     accesses.clock.tick()
@@ -87,14 +87,8 @@ def idle(db: Database, key: bytes) -> int:
 
 def frequency(db: Database, key: bytes) -> int:
     """The LFU counter of a key; 0 if uses are not counted."""
-    accesses = _told(db)
+    accesses = db.accesses
     if not isinstance(accesses, Frequency):
         return 0
     accesses.clock.tick()
     return accesses.frequency(key)
-
-
-def _told(db: Database) -> Accesses | None:
-    """The words, also for who is spared."""
-    accesses = db.accesses
-    return accesses.words if isinstance(accesses, Spared) else accesses

@@ -39,6 +39,7 @@ class LogCommands(LogHandler):
     """The commands of an append-only file, as they are, without notes."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
+        super().__init__()
         self._write = write
         self._fresh = True
 
@@ -52,3 +53,4 @@ class LogCommands(LogHandler):
             self._write(bulks([b"SELECT", b"0"]))
         self._fresh = False
         self._write(b"".join(map(bulks, commands)))
+        super().batch(at, commands)

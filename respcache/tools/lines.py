@@ -40,6 +40,7 @@ class LogLines(LogHandler):
     """A line of JSON for each command of an append-only file, with its offset, and its file if there are several."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
+        super().__init__()
         self._write = write
         self._file: dict[str, object] = {}
 
@@ -49,11 +50,13 @@ class LogLines(LogHandler):
 
     def batch(self, at: int, commands: list[Command]) -> None:
         """Lines."""
+        where = at
         for command in commands:
-            shown = self._file | {"offset": at, "command": [_text(word) for word in command]}
+            shown = self._file | {"offset": where, "command": [_text(word) for word in command]}
             line = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
             self._write(line.encode() + b"\n")
-            at += size_of([command])
+            where += size_of([command])
+        super().batch(at, commands)
 
 
 def _text(data: bytes) -> str | dict[str, str]:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TextIO
 
-from respcache.persistence.aof_read import AofError, Command, read_commands
+from respcache.persistence.aof_read import AofError, Command, read_commands, size_of
 from respcache.persistence.rdb_build import DEFAULTS
 from respcache.persistence.rdb_read import Handler, read_file
 from respcache.persistence.source import ForeignError, RdbError, Source
@@ -17,6 +17,7 @@ SOUND, DAMAGED, UNREADABLE = 0, 1, 2
 MAGIC = (b"REDIS", b"VALKEY")
 """How RDB files begin."""
 
+_MULTI = frozenset({b"multi", b"exec"})
 _LONGEST_MAGIC = 6
 _CHECKSUM = 8
 _BAR = 30
@@ -53,19 +54,45 @@ class Progress:
 
 
 class LogHandler:
-    """Takes the commands of a file. What is not overridden ignores them."""
+    """Takes the commands of a file, and makes sure that transactions begin and end."""
+
+    def __init__(self) -> None:
+        self.begun: int | None = None
+        """Where the MULTI of the open transaction stands."""
+        self.transactions = 0
+        """That have ended."""
 
     def file(self, name: str) -> None:
         """Another one of several files begins; commands of its own belong to database 0 until they select one."""
 
     def batch(self, at: int, commands: list[Command]) -> None:
-        """Commands that follow each other, the first one at this offset. May raise AofError."""
+        """Commands that follow each other, the first one at this offset. Raises AofError where transactions make no
+        sense."""
+        if self.begun is not None or not _MULTI.isdisjoint([command[0].lower() for command in commands]):
+            self.follow(at, commands)
+
+    def follow(self, at: int, commands: list[Command]) -> None:
+        """Looks at transactions, as `batch`."""
+        for command in commands:
+            name = command[0].lower()
+            if name == b"multi":
+                if self.begun is not None:
+                    raise AofError("MULTI inside of a transaction", at, self.begun)
+                self.begun = at
+            elif name == b"exec":
+                if self.begun is None:
+                    raise AofError("EXEC without MULTI", at, at)
+                self.begun = None
+                self.transactions += 1
+            at += size_of([command])
 
     def note(self, at: int, text: bytes) -> None:
         """A line that begins with `#`."""
 
     def end(self, at: int) -> None:
-        """All was read. May raise AofError."""
+        """All was read. Raises AofError if a transaction is open."""
+        if self.begun is not None:
+            raise AofError("MULTI without EXEC", at, self.begun, torn=True)
 
 
 @dataclass(slots=True)

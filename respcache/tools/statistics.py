@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from operator import itemgetter
 
-from respcache.persistence.aof_read import AofError, Command, size_of
+from respcache.persistence.aof_read import AofError, Command
 from respcache.persistence.rdb_read import Handler, Value
 from respcache.store.types import type_name
 from respcache.tools.reading import LogHandler
@@ -86,10 +86,9 @@ class Log(LogHandler):
     """
 
     def __init__(self, until: int | None = None) -> None:
+        super().__init__()
         self._until = until
         self._names: Counter[bytes] = Counter()
-        self._begun: int | None = None  # where the MULTI of the open transaction stands
-        self._transactions = 0
         self._times: list[int] = []  # the first and the last one
         self.later: int | None = None
         """The offset of what came after `until`; of its transaction, if it is inside of one."""
@@ -102,32 +101,18 @@ class Log(LogHandler):
     @property
     def seen(self) -> bool:
         """Whether there is anything of a log."""
-        return bool(self._names or self._times or self._begun is not None)
+        return bool(self._names or self._times or self.begun is not None)
 
     def batch(self, at: int, commands: list[Command]) -> None:
         """Counted. Raises AofError where transactions make no sense."""
         names = Counter(map(_name_of, commands))
-        if self._begun is not None or any(name.lower() in (b"multi", b"exec") for name in names):
-            self._follow(at, commands)
+        if self.begun is not None or any(name.lower() in (b"multi", b"exec") for name in names):
+            self.follow(at, commands)
         for name, number in names.items():
             name = name[:40].upper()
             if len(self._names) >= _NAMES and name not in self._names:
                 name = b"others"
             self._names[name] += number
-
-    def _follow(self, at: int, commands: list[Command]) -> None:
-        for command in commands:
-            name = command[0].lower()
-            if name == b"multi":
-                if self._begun is not None:
-                    raise AofError("MULTI inside of a transaction", at, self._begun)
-                self._begun = at
-            elif name == b"exec":
-                if self._begun is None:
-                    raise AofError("EXEC without MULTI", at, at)
-                self._begun = None
-                self._transactions += 1
-            at += size_of([command])
 
     def note(self, at: int, text: bytes) -> None:
         """The times are remembered."""
@@ -136,16 +121,11 @@ class Log(LogHandler):
         when = int(text[4:])
         self._times = [self._times[0] if self._times else when, when]
         if self.later is None and self._until is not None and when > self._until:
-            self.later = at if self._begun is None else self._begun
-
-    def end(self, at: int) -> None:
-        """Raises AofError if a transaction is open."""
-        if self._begun is not None:
-            raise AofError("MULTI without EXEC", at, self._begun, torn=True)
+            self.later = at if self.begun is None else self.begun
 
     def good(self, error: AofError) -> int:
         """Up to which offset all is well; before a transaction that the error interrupts."""
-        return error.good if self._begun is None else min(self._begun, error.good)
+        return error.good if self.begun is None else min(self.begun, error.good)
 
     def lines(self) -> Iterator[str]:
         """What was found."""
@@ -154,8 +134,8 @@ class Log(LogHandler):
         if len(self._names) > _SHOWN:
             shown.append(f"{len(self._names) - _SHOWN:,} others")
         yield f"  commands: {self.commands:,}" + (f" ({', '.join(shown)})" if shown else "")
-        if self._transactions:
-            yield f"  transactions: {self._transactions:,}"
+        if self.transactions:
+            yield f"  transactions: {self.transactions:,}"
         if self._times:
             first, last = map(_moment, self._times)
             yield f"  times: {first} to {last}"

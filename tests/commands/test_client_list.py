@@ -77,9 +77,11 @@ def test_age_and_idle(c: Wire, connect: Connect) -> None:
     other = connect()
     other("PING")
     time.sleep(1.05)
-    assert (info(c)["age"], info(c)["idle"]) == ("1", "0")
-    number = c("CLIENT", "ID") + 1
-    assert (line_of(c, number)["age"], line_of(c, number)["idle"]) == ("1", "1")
+    mine, number = info(c), c("CLIENT", "ID") + 1
+    assert int(mine["age"]) >= 1  # a busy machine may take its time
+    assert mine["idle"] == "0"
+    theirs = line_of(c, number)
+    assert theirs["age"] == theirs["idle"] != "0"
     other("PING")
     assert line_of(c, number)["idle"] == "0"
 

@@ -95,7 +95,7 @@ def test_names_and_order(pair: Pair, section: str) -> None:
 def test_values_of_what_is_idle(pair: Pair) -> None:
     moving = re.compile(
         "replid|_time$|rss|ratio|bytes|used_|allocat|calls|total_|human|perc|version|id$|clock|usec|uptime|hz|port"
-        "|gcc|api|executable|build|muzzy|changes|keyspace_|expired|instant|buffer|cpu|mem_|reply|clients$|sanitiz"
+        "|gcc|api|executable|build|muzzy|lazyfree|changes|keyspace_|expired|instant|buffer|cpu|mem_|reply|clients$|sanitiz"
     )
     for section in ("server", "clients", "memory", "persistence", "stats", "replication", "cluster"):
         ours, theirs = (fields(c, section) for c in pair)

@@ -122,10 +122,8 @@ TO_COME_COMMANDS = {
         "client|caching",
         "client|tracking",
         "debug",
-        "failover",
         "migrate",
     ),
-    *("psync", "replconf", "replicaof", "slaveof", "sync"),
 }
 
 

@@ -14,6 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from respcache.persistence.payload import seal
+from respcache.persistence.rdb_write import write_value
+from respcache.store.field_deadlines import FieldDeadlines
+from respcache.store.hash import ListpackEx
 from tests.differential.machine import (
     FLOATS,
     KEYS,
@@ -123,12 +127,36 @@ _STREAMS: Table = [
     command("XAUTOCLAIM", SOME_KEYS, GROUPS, CONSUMERS, "20", "-", "JUSTID"),
 ]
 
+_LOOKUPS: Table = [
+    command("RPUSH", KEYS, several(KEYS)),
+    command("HSET", KEYS, _FIELDS),
+    command("HPEXPIRE", KEYS, _SOON, "FIELDS", "1", _FIELD),
+    command("SORT", KEYS, "ALPHA", "BY", "*->f", "GET", "*->g", "GET", "#", "STORE", KEYS),
+    command("SORT", KEYS, "BY", "nosort", "GET", "*", "STORE", KEYS),
+]
+"""SORT looks at other keys, which may be dead, or have fields that are."""
+
+
+def _mortal_hash() -> ListpackEx:
+    hash_ = ListpackEx({b"f": b"1", b"g": b"2"})
+    hash_.deadlines = FieldDeadlines()
+    hash_.deadlines.set(b"f", START + 20)
+    return hash_
+
+
+_PAYLOADS = st.sampled_from([seal(*write_value(b"v")), seal(*write_value(_mortal_hash()), version=12)])
+_RESTORES: Table = [
+    command("RESTORE", KEYS, st.integers(0, 40), _PAYLOADS, options(("REPLACE",), ("IDLETIME", "5"))),
+    command("RESTORE", KEYS, _THEN, _PAYLOADS, "ABSTTL", options(("REPLACE",))),
+]
+
 _TRANSACTIONS: Table = [command("MULTI"), command("EXEC"), command("EXEC")]
 
 _TABLES: dict[str, list[Table]] = {
     "strings": [STRINGS, COUNTERS, BITMAPS, HYPERLOGLOGS, MORTAL, MORTAL, _TRANSACTIONS],
     "collections": [LISTS, SETS, CHANCE, HASHES, CHANGES, GEO, _POPS, _POPS, MORTAL, _TRANSACTIONS],
     "streams": [ENTRIES, READERS, _STREAMS, _STREAMS, _STREAMS, _TRANSACTIONS, OTHER_TYPES],
+    "lookups": [_LOOKUPS, _LOOKUPS, _RESTORES, MORTAL, _TRANSACTIONS],
     "keys": [NAMES, DATABASES, MORTAL, SORTS, ALGEBRA, SET_ALGEBRA, OTHER_TYPES, _TRANSACTIONS],
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -20,6 +21,7 @@ import respcache.thread
 from respcache.config import ConfigError
 from tests.wire import OK, PONG, Error, Wire, encode
 
+ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[[Coroutine[Any, Any, None]], None]
 FACTORIES: list[Any] = [pytest.param(asyncio.SelectorEventLoop, id="asyncio")]
 try:
@@ -364,3 +366,33 @@ def test_without_uvloop(monkeypatch: pytest.MonkeyPatch) -> None:
         assert c("PING") == PONG
         assert c("NOPE") == Error("ERR unknown command 'NOPE', with args beginning with: ")
     gc.collect()
+
+
+def test_what_keeps_nothing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even if a client has it save; and files that lie about are not its own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dump.rdb").write_bytes(b"somebody else's")
+    with respcache.start(port=0, enable_debug_command="yes", appendonly=False, save=False) as server:
+        with Wire(server.port) as c:
+            assert c("SET", "a", "1") == OK
+            assert c("SAVE") == OK
+            assert c("DEBUG", "RELOAD") == OK
+            assert c("GET", "a") == b"1"
+            where = Path(c("CONFIG", "GET", "dir")[1].decode())
+            name = c("CONFIG", "GET", "dbfilename")[1].decode()
+            assert (where / name).exists()
+    assert not (where / name).exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["dump.rdb"]
+    assert (tmp_path / "dump.rdb").read_bytes() == b"somebody else's"
+
+
+@pytest.mark.parametrize("directives", [{"appendonly": True, "save": ""}, {}, {"appendonly": True}])
+def test_data_is_kept_when_the_program_just_ends(tmp_path: Path, directives: dict[str, object]) -> None:
+    program = (
+        f"import redis, respcache\nserver = respcache.start(port=0, dir={str(tmp_path)!r}, **{directives!r})\n"
+        "redis.Redis.from_url(server.url).set('a', 1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20, cwd=ROOT)
+    assert (done.stderr, done.returncode) == (b"", 0)
+    with respcache.start(port=0, dir=str(tmp_path), **directives) as server, Wire(server.port) as c:
+        assert c("GET", "a") == b"1"

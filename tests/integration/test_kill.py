@@ -13,11 +13,8 @@ import random
 import threading
 from collections.abc import Awaitable, Callable
 from time import monotonic, perf_counter
-from typing import Any
 
-import pytest
-
-from tests.ledger import NEVER, Command, Ledger, Link
+from tests.ledger import FOREVER, NEVER, Command, Ledger, Link, repeated
 from tests.servers import Server, start_respcache
 from tests.wire import Error
 
@@ -26,7 +23,6 @@ LONG = int(os.environ.get("KILLS", "100"))
 WRITERS = 8
 FILLERS = 20_000
 """Keys that nobody writes to, so that saving and loading take a while."""
-FOREVER = float("inf")
 OPTIONS = ("--appendonly", "yes", "--auto-aof-rewrite-min-size", "200000")
 RDB = ("--save", "3600 1", "--rdbcompression", "no")
 
@@ -111,19 +107,6 @@ class Rounds:
             return perf_counter() - since
 
 
-async def field(link: Link, name: str) -> str:
-    """A field of INFO persistence."""
-    text: bytes = await link("INFO", "persistence")
-    return next(line.partition(b":")[2].decode() for line in text.splitlines() if line.startswith(name.encode() + b":"))
-
-
-async def settled(link: Link, *names: str) -> None:
-    """Waits until nothing of that is in progress."""
-    for name in names:
-        while await field(link, name) != "0":
-            await asyncio.sleep(0.005)
-
-
 async def fill(server: Server, last: Command) -> None:
     """Makes the keys that nobody writes to."""
     async with await Link.to(server.port) as link:
@@ -141,19 +124,20 @@ async def rewrite(rounds: Rounds, link: Link) -> None:
     if what:
         await link(what)
         if rounds.draw.random() < 0.7:
-            await settled(link, "aof_rewrite_in_progress", "rdb_bgsave_in_progress")
+            await link.settled("aof_rewrite_in_progress", "rdb_bgsave_in_progress")
 
 
 async def switch(rounds: Rounds, link: Link) -> None:
     """Turns the log off and on. Until it has its first base nothing is promised of what comes."""
     if rounds.draw.random() < 0.5:
-        return await rewrite(rounds, link)
-    await settled(link, "aof_rewrite_in_progress", "rdb_bgsave_in_progress")
+        await rewrite(rounds, link)
+        return
+    await link.settled("aof_rewrite_in_progress", "rdb_bgsave_in_progress")
     rounds.promised = monotonic()
     assert await link("CONFIG", "SET", "appendonly", "no") == b"OK"
     await asyncio.sleep(rounds.draw.uniform(0, 0.05))
     assert await link("CONFIG", "SET", "appendonly", "yes") == b"OK"
-    await settled(link, "aof_rewrite_scheduled", "aof_rewrite_in_progress")
+    await link.settled("aof_rewrite_scheduled", "aof_rewrite_in_progress")
     rounds.promised = FOREVER
 
 
@@ -164,21 +148,9 @@ async def save(rounds: Rounds, link: Link) -> None:
         assert await link("SAVE") == b"OK"
     else:
         assert not isinstance(await link("BGSAVE"), Error)
-        await settled(link, "rdb_bgsave_in_progress")
-        assert await field(link, "rdb_last_bgsave_status") == "ok"
+        await link.settled("rdb_bgsave_in_progress")
+        assert await link.field("rdb_last_bgsave_status") == "ok"
     rounds.promised = now
-
-
-def repeated(*rounds: int) -> Any:
-    """So many rounds in each run of the tests, and a long run."""
-    seeds = [random.randrange(1 << 20) for _ in range(2)]
-    return pytest.mark.parametrize(
-        ("seed", "rounds"),
-        [
-            pytest.param(seeds[0], rounds[0], id="short"),
-            pytest.param(seeds[1], rounds[1], id="long", marks=pytest.mark.long),
-        ],
-    )
 
 
 def tell(rounds: Rounds) -> None:
@@ -205,7 +177,9 @@ def test_the_log(seed: int, rounds: int) -> None:
             policy = ("always", "everysec", "no", "always")[number % 4]
             made.start("--appendfsync", policy, "--aof-use-rdb-preamble", made.draw.choice(("yes", "no")))
             sync = made.fsync()
-            await made.round(made.draw.uniform(1.2, 1.8) if policy == "everysec" else made.draw.uniform(0.05, 0.6))
+            await made.round(
+                made.draw.uniform(1.2, 1.8) if policy == "everysec" else made.draw.uniform(0.05, 0.6)
+            )
             if policy == "everysec":
                 sync = max(sync, made.fsync())
                 made.promised = min(made.promised, monotonic() - 1 - 3 * sync)

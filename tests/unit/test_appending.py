@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 import respcache
+from respcache import loading
 from respcache.appending import Appending
 from respcache.config import SetError
 from respcache.features import aof_writer
@@ -232,6 +234,22 @@ def test_switched_on_and_off_while_it_is_written_to(tmp_path: Path) -> None:
     run(test())
 
 
+def test_switched_to_and_fro_in_one_turn(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with node(tmp_path) as n:
+            await n("INCR", "n")
+            config = n.state.config
+            for value in ("no", "yes", "no", "yes"):
+                config.set_many([("appendonly", value)])
+            assert n.appending.info()["aof_enabled"] == 1
+            await n.rewritten()
+            assert not n.appending.refuses_end
+        async with node(tmp_path) as n:
+            assert await n("GET", "n") == b"1"
+
+    run(test())
+
+
 def test_the_end_is_refused_before_the_first_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test() -> None:
         async with node(tmp_path, appendonly=False) as n:
@@ -359,7 +377,7 @@ def test_a_legacy_file_is_taken_in(tmp_path: Path, crashed: bool) -> None:
     ("file", "content", "message"),
     [
         ("appendonly.aof.manifest", b"nonsense\n", r"appendonly\.aof\.manifest, line 1: "),
-        ("appendonly.aof.1.incr.aof", SET_A + b"garbage", r"Bad file format .*1\.incr\.aof: .*offset 50"),
+        ("appendonly.aof.1.incr.aof", SET_A + b"garbage", r"Bad file format .*1\.incr\.aof: .*offset 50.*`respcache check --fix .*appendonlydir`"),
         ("appendonly.aof.1.incr.aof", b"*1\r\n$6\r\nNOSUCH\r\n", r"Unknown command 'NOSUCH' .*1\.incr\.aof"),
         ("appendonly.aof.1.base.rdb", b"REDIS0010\xfe", r"Bad RDB .*1\.base\.rdb: "),
     ],
@@ -440,5 +458,91 @@ def test_debug_loadaof(tmp_path: Path) -> None:
             assert await n("GET", "a") == b"2"
         async with node(tmp_path / "..", appendonly=False, appenddirname="nothing") as n:
             assert await n("DEBUG", "LOADAOF") == "ERR Error trying to load the AOF files, check server logs."
+
+    run(test())
+
+
+def test_turned_on_while_a_base_is_made_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async with node(tmp_path, appendonly=False) as n:
+            await n("SET", "a", "1")
+            free = threading.Event()
+            sync = disk.sync
+            monkeypatch.setattr(disk, "sync", lambda fd: (free.wait(10), sync(fd)))
+            n.appending.rewrite_in_background()
+            await asyncio.sleep(0.02)
+            assert await n("CONFIG", "SET", "appendonly", "yes") == Status("OK")
+            free.set()
+            await n.until(lambda: not n.appending.refuses_end)
+            await n("SET", "b", "2")
+        async with node(tmp_path) as n:
+            assert await n("MGET", "a", "b") == [b"1", b"2"]
+
+    run(test())
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_turned_on_or_off_while_data_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on: bool) -> None:
+    """The rest of the data belongs to it as well."""
+
+    async def test() -> None:
+        async with node(tmp_path, appendonly=not on, dbfilename="dump.rdb") as n:
+            await n("DEBUG", "POPULATE", "20000")
+            if on:
+                await n("SAVE")
+            else:
+                n.appending.rewrite_in_background()
+                await n.rewritten()
+        monkeypatch.setattr(loading, "SLICE", 0)
+        server = Server(port=0, dir=str(tmp_path), appendonly=not on, dbfilename="dump.rdb", save="")
+        starting = asyncio.create_task(server.start())
+        while server.state.loading is None:
+            await asyncio.sleep(0)
+        server.config.set_many([("appendonly", "yes" if on else "no")])
+        n = Node(server)
+        assert not n.appending.on, "as before: nothing begins, or ends, in the middle"
+        await starting
+        assert n.appending.on == on
+        await n.until(lambda: not n.appending.refuses_end)
+        assert await n("SET", "new", "1") == Status("OK")
+        await server.stop()
+        async with node(tmp_path) as n:
+            assert await n("DBSIZE") == 20_000 + on
+
+    run(test())
+
+
+def test_the_end_right_behind_a_switch_to_and_fro(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash while the base is made must find the files that were there before, none of them replaced."""
+
+    async def test() -> None:
+        async with node(tmp_path) as n:
+            await n("INCR", "n")
+            config = n.state.config
+            config.set_many([("appendonly", "no")])
+            config.set_many([("appendonly", "yes")])
+            before = manifest(tmp_path)
+            seen: list[str] = []
+            rename = disk.rename
+
+            def renamed(old: str, new: str) -> None:
+                if manifest(tmp_path) == before:
+                    seen.append(os.path.basename(new))
+                rename(old, new)
+
+            monkeypatch.setattr(disk, "rename", renamed)
+        assert seen == ["appendonly.aof.2.base.rdb", "appendonly.aof.manifest"]
+        async with node(tmp_path) as n:
+            assert await n("GET", "n") == b"1"
+
+    run(test())
+
+
+def test_after_debug_loadaof_nothing_has_changed(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with node(tmp_path) as n:
+            await n("SET", "a", "1")
+            assert await n("DEBUG", "LOADAOF") == Status("OK")
+            assert n.state.saving.changes == 0
 
     run(test())

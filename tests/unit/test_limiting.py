@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 import respcache.commands  # noqa: F401 - fills the registry
+from respcache.clock import Clock
 from respcache.limiting import LEAST_FOR_CLIENTS, OOM, evict_clients, limiting, memory_of, sparing
 from respcache.protocol.errors import Rejection, ReplyError
 from respcache.registry import DENYOOM, REGISTRY, Flag
-from respcache.store.access import AccessClock, Recency, Spared
+from respcache.store.database import Database
+from respcache.store.keyspace import Keyspace
+from respcache.store.tracked import TrackedDatabase
 
 
 class Stage:
@@ -115,23 +118,26 @@ def test_clients_may_always_have_a_little() -> None:
 
 def test_sparing() -> None:
     stage = Stage()
-    words = Recency(AccessClock())
-    stage.client.db = SimpleNamespace(accesses=words)
+    keyspace = Keyspace(1, Clock())
+    db = stage.client.db = keyspace.databases[0]
     command = REGISTRY.find("get")
     assert command is not None
-    seen: list[object] = []
+    seen: list[bool] = []
 
     def handler(client: Any, *_arguments: bytes) -> bytes:
-        seen.append(client.db.accesses)
+        seen.append(isinstance(client.db, TrackedDatabase))
         return b""
 
     run = sparing(command, handler)
-    run(stage.client, b"k")
     stage.client.no_touch = True
     run(stage.client, b"k")
-    assert seen[0] is words
-    assert isinstance(seen[1], Spared)
-    assert stage.client.db.accesses is words
+    assert type(db) is Database
+    keyspace.track()
+    run(stage.client, b"k")
+    assert isinstance(db, TrackedDatabase)
+    stage.client.no_touch = False
+    run(stage.client, b"k")
+    assert seen == [False, False, True]
     touch = REGISTRY.find("touch")
     assert touch is not None
     assert sparing(touch, handler) is handler

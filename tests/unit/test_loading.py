@@ -262,3 +262,23 @@ def test_reload(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="no such file"):
         reload(state, save=False)
     assert db.size == 2
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "noeviction"])
+def test_a_limit_holds_only_once_all_is_loaded(tmp_path: Path, policy: str) -> None:
+    values = [entry(b"%d" % number, b"x" * 100) for number in range(20_000)]
+    file_of(tmp_path, *values, entry(b"hash", {b"f": b"v"}))
+    state = state_of(tmp_path, maxmemory="1mb", maxmemory_policy=policy, maxmemory_eviction_tenacity=100)
+    db = state.keyspace.databases[0]
+    with Loading(state, 0):
+        state.memory.tick()
+        assert state.memory.make_room()
+    load(state)
+    assert db.size == 20_001
+    counted = state.memory.dataset
+    state.keyspace.count_bytes(False)
+    state.keyspace.count_bytes(True)
+    assert state.memory.dataset == counted > 20_000 * 150
+    state.memory.tick()
+    assert (db.size < 20_000) == (policy != "noeviction")
+    assert state.memory.make_room() == (policy != "noeviction")

@@ -113,3 +113,39 @@ def test_who_says_no_more_takes_no_more(peers: Peers) -> None:
     assert one.client.id in peers.state.clients, "it is there until all is sent"
     one.connection_lost(None)
     assert one.client.id not in peers.state.clients
+
+
+def test_replies_at_the_gate_are_sent_to_who_says_no_more(peers: Peers) -> None:
+    connection, sock = peers.connect()
+    assert not connection.eof_received()
+    connection, sock = peers.connect()
+    gate = peers.state.gate
+    connection.pass_gate(True)
+    gate.shut = True
+    connection.data_received(encode("PING"))
+    assert connection.eof_received(), "else asyncio closes the transport"
+    assert (sock.told, sock.closed) == (b"", False)
+    gate.open()
+    assert (sock.told, sock.closed) == (b"+PONG\r\n", True)
+
+
+def test_what_waits_at_the_gate_is_output(peers: Peers) -> None:
+    connection, sock = peers.connect()
+    gate = peers.state.gate
+    connection.output_limit = (50_000, 0, 0)
+    connection.pass_gate(True)
+    connection.data_received(encode("SET", "big", "x" * 20_000))
+    gate.shut = True
+    connection.data_received(encode("GET", "big") * 2)
+    assert not sock.aborted
+    assert 40_000 < connection.output_pending == gate.size
+    gate.open()
+    assert connection.output_pending == 0
+    assert len(sock.told) > 40_000
+    gate.shut = True
+    connection.data_received(encode("GET", "big") * 100)
+    assert sock.aborted
+    assert gate.size < 100_000
+    assert peers.state.stats.output_limit_disconnections == 1
+    gate.open()
+    assert sock.told == b""

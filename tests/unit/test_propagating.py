@@ -168,6 +168,18 @@ def test_keys_that_were_due(origin: Origin) -> None:
     assert sorted(origin.lines()) == ["DEL k", "DEL l"]
 
 
+def test_fields_that_were_due(origin: Origin) -> None:
+    for key in ("h", "w1"):
+        origin("HSET", key, "f", "1", "g", "2")
+        origin("HPEXPIRE", key, "10", "FIELDS", "1", "f")
+    origin("RPUSH", "l", "1")
+    origin.now += 10
+    origin.lines()
+    assert origin.told("HSETNX", "h", "f", "3") == ["MULTI", "HDEL h f", "HSETNX h f 3", "EXEC"]
+    sort = "SORT l BY w*->f GET w*->f STORE d"
+    assert origin.told(*sort.split()) == ["MULTI", "HDEL w1 f", sort, "EXEC"]
+
+
 def test_muted_clients(origin: Origin) -> None:
     assert origin("CLIENT", "REPLY", "OFF") == b""
     assert origin("SADD", "s", "a") == origin("SPOP", "s") == origin("SET", "k", "v") == b""
@@ -208,7 +220,7 @@ def test_who_waited_in_another_database(origin: Origin) -> None:
 def test_who_waits_in_vain_changes_nothing(origin: Origin) -> None:
     sock = origin.connect("BLPOP", "l", "0")
     waiter = next(client for client in origin.state.clients.values() if client.paused).waiter
-    assert waiter is not None and waiter.arguments == (b"l", b"0")
+    assert waiter is not None and waiter.arguments == [b"l", b"0"]
     origin.state.end_wait(waiter, waiter.nothing)
     assert sock.told == b"*-1\r\n"
     assert origin.lines() == []

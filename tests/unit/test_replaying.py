@@ -11,10 +11,12 @@ import pytest
 
 from respcache.clock import Clock
 from respcache.execute import execute
+from respcache.persistence.aof import AofDirectory
 from respcache.persistence.aof_load import UnknownCommandError
-from respcache.replaying import NoConnection, Replayer
+from respcache.replaying import NoConnection, Replay, Replayer
 from respcache.server import Server
 from respcache.state import Client
+from respcache.store.hash import ListpackEx
 from respcache.store.list import List
 
 
@@ -71,6 +73,17 @@ def test_nothing_blocks() -> None:
     assert list(value) == [b"3"]
     assert not run.client.paused
     assert run.errors == 0
+
+
+def test_a_transaction_is_not_over_when_it_replays_the_files(tmp_path: Path) -> None:
+    state = Server(port=0).state
+    directory = AofDirectory(str(tmp_path), "a")
+    directory.take()
+    directory.open_last().close()
+    state.nested = True
+    Replay(state, directory).run_now()
+    assert state.nested
+    directory.leave()
 
 
 def test_canonical_and_new_names_of_renamed_commands_run() -> None:
@@ -137,3 +150,22 @@ def test_nothing_expires_while_it_is_replayed(tmp_path: Path) -> None:
 def run_in(server: Server, *argv: bytes) -> None:
     """As a client without a connection."""
     execute(Client(server.state, NoConnection(), b"", b"", False), list(argv))
+
+
+def test_times_to_live_count_from_now() -> None:
+    now = 1_700_000_000_000
+    server, run = replayer(clock=Clock(lambda: now))
+    db = server.state.keyspace.databases[0]
+    with server.state.keyspace.without_time():
+        for key in (b"a", b"b", b"c"):
+            run([b"SET", key, b"v"])
+        run([b"EXPIRE", b"a", b"100"])
+        run([b"PEXPIREAT", b"b", b"1"])  # it was alive when what follows was done to it
+        run([b"GETEX", b"c", b"PX", b"5"])
+        run([b"HSET", b"h", b"f", b"v"])
+        run([b"HEXPIRE", b"h", b"100", b"FIELDS", b"1", b"f"])
+        found = [db.deadline(key) for key in (b"a", b"b", b"c")]
+    assert found == [now + 100_000, 1, now + 5]
+    hash_ = db.get(b"h")
+    assert isinstance(hash_, ListpackEx) and hash_.deadlines is not None
+    assert hash_.deadlines.get(b"f") == now + 100_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,21 @@ def test_another_snapshot_is_waited_for(tmp_path: Path) -> None:
     run(test())
 
 
+def test_given_up_before_it_gets_to_run(tmp_path: Path) -> None:
+    async def test() -> None:
+        s = Setup(tmp_path)
+        s.rewriting.start(s.job())
+        s.rewriting.cancel()
+        await s.finish()
+        assert (s.steps, s.done, s.rewriting.ok) == ([], [False], False)
+        s.rewriting.start(s.job())
+        await s.finish()
+        assert s.done == [False, True]
+        await s.rewriting.stop()
+
+    run(test())
+
+
 @pytest.mark.parametrize("step", ["open_new", "write", "sync", "rename"])
 def test_an_error_leaves_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     async def test() -> None:
@@ -183,5 +199,27 @@ def test_a_base_at_once(tmp_path: Path) -> None:
         assert s.manifest == b"file a.1.base.rdb seq 1 type b\nfile a.1.incr.aof seq 1 type h\n"
         assert Path(s.directory.file("a.1.base.rdb")).read_bytes().count(b"value") == 1000
         assert s.server.snapshot is None
+
+    run(test())
+
+
+def test_the_end_waits_for_what_is_being_done(tmp_path: Path) -> None:
+    async def test() -> None:
+        s = Setup(tmp_path)
+        begun, free = threading.Event(), threading.Event()
+
+        def prepare() -> Log:
+            begun.set()
+            free.wait(10)
+            return s._prepare()
+
+        s.rewriting.start(Job(s.directory, prepare, s._begin, s.done.append))
+        await asyncio.to_thread(begun.wait)
+        end = asyncio.create_task(s.rewriting.stop())
+        await asyncio.sleep(0.02)
+        assert not end.done()
+        free.set()
+        await end
+        assert s.steps == ["prepare"]
 
     run(test())

@@ -6,10 +6,12 @@ import asyncio
 import errno
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from respcache import loading
 from respcache.clock import Clock
 from respcache.config import Config, SetError
 from respcache.connection import Connection
@@ -252,3 +254,36 @@ def test_reasons() -> None:
     )
     assert _reason(socket.gaierror(-2, "Name or service not known")) == "Name or service not known"
     assert _reason(OSError("just a text")) == "just a text"
+
+
+@pytest.mark.parametrize("how", ["stop", "shutdown"])
+def test_the_end_while_data_is_loaded_and_another_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(loading, "SLICE", 0)
+
+    async def test() -> None:
+        directives: dict[str, Any] = {"dir": str(tmp_path), "save": ""}
+        async with Server(port=0, **directives) as server:
+            db = server.state.keyspace.databases[0]
+            db.set_all([b"key %d" % number for number in range(20_000)])
+            server.state.saving.save()
+        server = Server(port=0, **directives)
+        starting = asyncio.create_task(server.start())
+        while not server.state.keyspace.databases[0].size:
+            await asyncio.sleep(0)
+        assert server.state.loading is not None
+        if how == "stop":
+            await server.stop()
+            assert server.state.loading is None
+        else:
+            server.state.shutdown()
+        await starting
+        assert server._cron._tick is None
+        assert server.state.keyspace.databases[0].size == 0
+        monkeypatch.undo()
+        await server.start()
+        assert server.state.keyspace.databases[0].size == 10_000
+        await server.stop()
+
+    asyncio.run(asyncio.wait_for(test(), 20))

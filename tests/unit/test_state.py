@@ -146,8 +146,8 @@ def test_a_new_server() -> None:
     state = ServerState(config, Clock(), "f" * 40)
     assert len(state.keyspace.databases) == 3
     assert state.run_id == "f" * 40
-    assert len(state.replication_id) == 40
-    assert state.replication_id != ServerState(config, Clock(), "").replication_id
+    assert len(state.history.id) == 40
+    assert state.history.id != ServerState(config, Clock(), "").history.id
 
 
 def test_slow_commands(client: Client, state: ServerState, now: list[int]) -> None:

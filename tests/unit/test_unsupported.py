@@ -1,4 +1,4 @@
-"""What a configuration may not ask for, and what it asks for in vain."""
+"""What a configuration may not ask for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from respcache.config import Config, ConfigError, SetError
 from respcache.directives import DIRECTIVES
 from respcache.server import Server
-from respcache.unsupported import WARNED, is_plain_default, refuse, warning
+from respcache.unsupported import is_plain_default, refuse
 from respcache.version import __version__
 
 
@@ -55,19 +55,6 @@ def test_what_says_nothing_new_is_fine(line: str) -> None:
 def test_a_user_of_another_name_is_never_plain() -> None:
     assert is_plain_default(["default", "on", "nopass", "~*", "&*", "+@all"])
     assert not is_plain_default(["alice", "on", "nopass", "~*", "&*", "+@all"])
-
-
-@pytest.mark.parametrize(
-    ("text", "warned"),
-    [
-        ("", set()),
-        ("save 900 1\nappendonly yes\nmaxmemory 0", set()),
-        ("maxmemory 1gb", set()),
-    ],
-)
-def test_warnings(text: str, warned: set[str]) -> None:
-    config = configured(text)
-    assert {name for name in WARNED if warning(config, name)} == warned
 
 
 def test_config_set_accepts(caplog: pytest.LogCaptureFixture) -> None:

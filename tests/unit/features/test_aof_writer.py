@@ -28,6 +28,10 @@ class FakeStream:
         self.wake: Callable[[], None] = lambda: None
         self.reselected = 0
 
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.buffer))
+
     def add(self, data: bytes) -> None:
         self.buffer.append(data)
         if len(self.buffer) == 1:
@@ -54,8 +58,9 @@ class SlowDisk:
         self.write_error = 0
         real_write = disk.write
 
-        def sync(_fd: int) -> None:
+        def sync(fd: int) -> None:
             self.began += 1
+            assert fd >= 0
             assert threading.current_thread() is not threading.main_thread()
             self.free.wait(10)
             if self.error:
@@ -276,9 +281,15 @@ def test_timestamps(tmp_path: Path, slow: SlowDisk) -> None:
     run(test())
 
 
-def test_a_switch_ends_the_old_file_before_the_new_one_begins(tmp_path: Path, slow: SlowDisk) -> None:
+@pytest.mark.parametrize("policy", ["everysec", "no"])
+def test_a_switch_ends_the_old_file_before_the_new_one_begins(
+    tmp_path: Path, slow: SlowDisk, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes: else a power cut could leave a hole."""
+    monkeypatch.setattr(aof_writer, "LATE", 0.005)
+
     async def test() -> None:
-        async with setup(tmp_path / "log", "everysec") as s:
+        async with setup(tmp_path / "log", policy) as s:
             s.do(b"one", b"1")
             slow.free.clear()
             old = s.writer.log
@@ -286,13 +297,29 @@ def test_a_switch_ends_the_old_file_before_the_new_one_begins(tmp_path: Path, sl
             assert s.writer.switch(Log(str(tmp_path / "new")))
             s.do(b"two", b"2")
             await asyncio.sleep(0.02)
+            s.do(b"", b"3")
             assert s.text == b"one"
             assert (tmp_path / "new").read_bytes() == b""  # the old file is being synced
+            assert b"3" not in s.replies
             slow.free.set()
             await s.until(lambda: (tmp_path / "new").read_bytes() == b"two")
             await s.until(lambda: old.fd == -1)
-            assert s.replies == [b"1", b"2"]
+            await s.until(lambda: s.replies == [b"1", b"2", b"3"])
             assert s.stream.reselected == 2
+
+    run(test())
+
+
+def test_a_switch_between_the_wish_for_a_sync_and_the_sync(tmp_path: Path, slow: SlowDisk) -> None:
+    async def test() -> None:
+        async with setup(tmp_path / "log", "always") as s:
+            slow.free.clear()
+            s.writer._submit(lambda: disk.sync(0))
+            s.do(b"one", b"1")
+            await s.until(lambda: s.writer.syncing)
+            assert s.writer.switch(Log(str(tmp_path / "new")))
+            slow.free.set()
+            await s.until(lambda: s.replies == [b"1"])
 
     run(test())
 
@@ -423,5 +450,65 @@ def test_another_policy_counts_from_now_on(tmp_path: Path, slow: SlowDisk) -> No
             assert s.text == b"onetwo"
             slow.free.set()
             await s.until(lambda: s.replies == [b"1", b"2"])
+
+    run(test())
+
+
+@pytest.mark.parametrize("trouble", ["write_error", "error"])
+def test_the_trouble_of_a_file_that_is_dropped_is_over(tmp_path: Path, slow: SlowDisk, trouble: str) -> None:
+    """There is nothing left to be tried again, and nobody could write anything who is refused."""
+
+    async def test() -> None:
+        async with setup(tmp_path / "log", "everysec") as s:
+            setattr(slow, trouble, errno.ENOSPC)
+            s.do(b"one", b"1")
+            await s.until(lambda: s.troubles)
+            setattr(slow, trouble, 0)
+            s.writer.drop(Log(str(tmp_path / "new")))
+            assert s.troubles == ["No space left on device", ""]
+            s.do(b"two", b"2")
+            assert s.replies == [b"1"]
+            await s.until(lambda: s.replies == [b"1", b"2"])
+            assert (tmp_path / "new").read_bytes() == b"two"
+
+    run(test())
+
+
+def test_always_holds_from_the_moment_at_which_it_is_set(tmp_path: Path, slow: SlowDisk) -> None:
+    async def test() -> None:
+        async with setup(tmp_path / "log", "everysec") as s:
+            slow.free.clear()
+            s.do(b"one", b"1")
+            await s.until(lambda: slow.began == 1)
+            s.do(b"two", b"2")
+            await s.until(lambda: s.replies == [b"1", b"2"])  # the write is put off
+            s.set("appendfsync", "always")
+            s.writer.flush()
+            s.do(b"three", b"3")
+            await asyncio.sleep(0.02)
+            assert s.replies == [b"1", b"2"]
+            slow.free.set()
+            await s.until(lambda: s.replies == [b"1", b"2", b"3"])
+            assert s.text == b"onetwothree"
+            assert slow.synced == 2
+
+    run(test())
+
+
+@pytest.mark.parametrize("what", ["write_error", "error"])
+def test_after_a_broken_promise_nobody_waits_at_the_gate(tmp_path: Path, slow: SlowDisk, what: str) -> None:
+    """The server may be one of several of a process, and be started again."""
+
+    async def test() -> None:
+        async with setup(tmp_path / "log", "always") as s:
+            setattr(slow, what, errno.EIO)
+            s.do(b"one", b"1")
+            await s.until(lambda: s.fatal)
+            s.do(b"two", b"2")
+            with pytest.raises(OSError):
+                await asyncio.wrap_future(s.writer.finish())
+            s.writer.finished()
+            assert s.replies == []
+            assert (s.gate.shut, s.gate.size) == (False, 0)
 
     run(test())

@@ -169,3 +169,16 @@ def test_a_lower_limit_does_not_count_what_is_resident_already(monkeypatch: pyte
     before = rig.memory.used()
     rig.memory.tick()
     assert rig.memory.used() == before
+
+
+def test_nothing_goes_while_data_is_loaded() -> None:
+    rig = Rig(1 << 20, "allkeys-lru")
+    loading = True
+    rig.memory.waits = lambda: loading
+    rig.fill(20_000)
+    rig.memory.tick()
+    assert rig.memory.make_room()
+    assert rig.db.size == 20_000
+    loading = False
+    rig.memory.tick()
+    assert rig.db.size < 20_000

@@ -55,3 +55,15 @@ def test_what_a_release_brings_about_is_sent_too() -> None:
     gate.write(send, b"again")
     gate.open()
     assert sent == [b"again", b"held"]
+
+
+def test_what_is_dropped_is_never_sent() -> None:
+    sent: list[bytes] = []
+    gate = Gate()
+    gate.shut = True
+    gate.write(sent.append, b"first")
+    gate.after(lambda: sent.append(b"closed"))
+    gate.drop(gate.cut())
+    gate.open()
+    assert sent == [b"closed"]
+    assert gate.size == 0

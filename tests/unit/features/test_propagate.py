@@ -143,3 +143,69 @@ def test_nothing_is_added_while_it_is_stopped(taker: Taker) -> None:
     taker.it.start()
     taker.it.add(taker.first, b"DEL", b"c")
     assert taker.taken("SELECT 0", "DEL c")
+
+
+# Taps
+
+
+class Tapped:
+    """A propagator with two who take from it."""
+
+    def __init__(self) -> None:
+        keyspace = Keyspace(2, Clock())
+        self.db = keyspace.databases[0]
+        self.woken: list[str] = []
+        self.it = Propagator(keyspace)
+        self.first = self.it.tap(lambda: self.woken.append("first"))
+        self.second = self.it.tap(lambda: self.woken.append("second"))
+
+    def add(self, word: str) -> None:
+        self.it.add(self.db, word.encode())
+
+
+def test_each_tap_gets_everything_at_its_own_time() -> None:
+    tapped = Tapped()
+    tapped.add("A")
+    assert tapped.woken == ["first", "second"]
+    assert tapped.first.take() == encode("SELECT", "0") + encode("A")
+    tapped.add("B")
+    assert tapped.first.take() == encode("B")
+    tapped.add("C")
+    assert tapped.second.size == len(encode("SELECT", "0")) + 3 * len(encode("A"))
+    assert tapped.second.take() == b"".join(encode(*words) for words in (("SELECT", "0"), "A", "B", "C"))
+    assert tapped.first.take() == encode("C")
+    assert (tapped.first.take(), tapped.second.take(), tapped.first.size) == (b"", b"", 0)
+
+
+def test_a_tap_gets_nothing_of_what_was_before_it() -> None:
+    tapped = Tapped()
+    tapped.add("A")
+    third = tapped.it.tap()
+    tapped.add("B")
+    assert third.take() == encode("SELECT", "0") + encode("B")
+    assert tapped.first.take().endswith(encode("A") + encode("SELECT", "0") + encode("B"))
+
+
+def test_a_unit_is_not_torn_by_a_tap() -> None:
+    tapped = Tapped()
+    tapped.add("A")
+    mark = tapped.it.begin()
+    tapped.add("B")
+    assert tapped.first.take() == encode("SELECT", "0") + encode("A")
+    tapped.add("C")
+    tapped.it.end(mark)
+    unit = b"".join(encode(word) for word in ("MULTI", "B", "C", "EXEC"))
+    assert tapped.first.take() == unit
+    assert tapped.second.take() == encode("SELECT", "0") + encode("A") + unit
+
+
+def test_the_propagator_runs_while_somebody_takes() -> None:
+    tapped = Tapped()
+    tapped.first.close()
+    tapped.add("A")
+    assert tapped.it.on and tapped.second.size
+    tapped.second.close()
+    tapped.second.close()
+    assert not tapped.it.on and not tapped.it.buffer
+    tapped.add("B")
+    assert not tapped.it.buffer

@@ -11,6 +11,7 @@ import pytest
 
 from respcache.persistence import disk
 from respcache.persistence.aof import AofDirectory, InUseError, Log, MissingError
+from tests.power import Disk
 
 STEM = "a.aof"
 
@@ -242,6 +243,32 @@ def test_the_manifest_is_synced_before_it_is_named(tmp_path: Path, monkeypatch: 
 def test_half_written_bases_are_swept_away(tmp_path: Path) -> None:
     directory = made(tmp_path)
     before = os.listdir(directory.path)
-    (tmp_path / "aof" / "temp-123.rdb").write_bytes(b"half")
+    for name in ("temp-123.rdb", "temp-123.4.rdb"):
+        (tmp_path / "aof" / name).write_bytes(b"half")
     directory.sweep()
     assert sorted(os.listdir(directory.path)) == sorted(before)
+
+
+def test_what_an_older_file_of_that_name_held_is_gone_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is in no manifest, since a server crashed before it wrote that."""
+    directory = made(tmp_path)
+    next_one = Path(directory.file(directory.manifest.copy().add_increment().name))
+    next_one.write_bytes(b"old")
+    disk_of_that = Disk(tmp_path, 1)
+    disk_of_that.install(monkeypatch)
+    directory.add_increment().close()
+    disk_of_that.cut()
+    for number in range(20):
+        disk_of_that.restore(tmp_path / f"{number}")
+        assert (tmp_path / f"{number}" / "aof" / next_one.name).read_bytes() == b""
+
+
+def test_files_that_no_manifest_names_are_left_alone(tmp_path: Path) -> None:
+    for name in ("a.aof.7.base.rdb", "a.aof.3.incr.aof", "a.aof.4.incr.aof", "b.aof.9.incr.aof", "a.aof.0.incr.aof"):
+        (tmp_path / name).write_bytes(b"old")
+    directory = AofDirectory(str(tmp_path), "a.aof")
+    assert directory.spare() == ["a.aof.3.incr.aof", "a.aof.4.incr.aof", "a.aof.7.base.rdb"]
+    assert directory.next_base(rdb=True).endswith("a.aof.8.base.rdb")
+    directory.add_increment().close()
+    assert (tmp_path / "a.aof.5.incr.aof").exists()
+    assert all(path.read_bytes() == b"old" for path in tmp_path.glob("a.aof.[347].*"))

@@ -53,7 +53,8 @@ def test_a_file(tmp_path: Path, calls: list[str]) -> None:
     file.write(b"one ")
     file.write(b"two")
     assert path.read_bytes() == b"old"
-    assert [each.name for each in sorted(tmp_path.iterdir())] == ["dump.rdb", f"temp-{os.getpid()}.rdb"]
+    assert sorted(os.listdir(tmp_path)) == ["dump.rdb", os.path.basename(file.temporary)]
+    assert str(os.getpid()) in file.temporary
     file.commit()
     assert path.read_bytes() == b"one two"
     assert os.listdir(tmp_path) == ["dump.rdb"]
@@ -182,3 +183,13 @@ def test_reading(tmp_path: Path) -> None:
         assert file.source.fill(100)
     with pytest.raises(FileNotFoundError):
         RdbInput(str(tmp_path / "other"))
+
+
+def test_two_at_a_time_in_one_directory(tmp_path: Path) -> None:
+    """As those of two servers of one process."""
+    one, two = RdbFile(str(tmp_path / "one")), RdbFile(str(tmp_path / "two"))
+    one.write(b"1")
+    two.write(b"2")
+    one.commit()
+    two.commit()
+    assert [(tmp_path / name).read_bytes() for name in ("one", "two")] == [b"1", b"2"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respcache.persistence.rdb_strings import LENGTHS, length, string
+from respcache.persistence.rdb_strings import LENGTHS, RARELY, length, plain_below, string
 from respcache.persistence.source import Source
 
 
@@ -56,6 +56,20 @@ def test_compression() -> None:
     assert string(b"a" * 21, compress=False) == b"\x15" + b"a" * 21
     noise = random.Random(1).randbytes(3000)
     assert string(noise) == (0x4000 | 3000).to_bytes(2, "big") + noise
+
+
+def test_compression_where_it_saves_much() -> None:
+    for text in (b"a" * 511, b"{'name': 'value'}" * 3, random.Random(1).randbytes(3000).hex().encode()):
+        assert string(text, RARELY) == string(text, False)
+    for text in (b"a" * 512, b"a" * 1_000_000):
+        assert string(text, RARELY) == string(text, True)
+        assert len(string(text, RARELY)) < len(text) // 20
+
+
+@pytest.mark.parametrize("compress", [False, True, RARELY])
+def test_plain_below(compress: int) -> None:
+    for size in (12, plain_below(compress) - 1):
+        assert string(b"a" * size, compress) == length(size) + b"a" * size
 
 
 @given(

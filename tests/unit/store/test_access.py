@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from respcache.store import access
-from respcache.store.access import MOST, NEW, TICKS, AccessClock, Frequency, Recency, Spared
+from respcache.store.access import MOST, NEW, TICKS, AccessClock, Frequency, Recency
 from respcache.store.slot import hash_slot
 
 SLOT = hash_slot(b"a")
+
+
+def opened(words: Any, *keys: bytes) -> Any:
+    """Words of a database that has these keys."""
+    for key in keys:
+        words.open(hash_slot(key))
+    return words
 
 
 class Time:
@@ -38,7 +46,7 @@ def later(clock: AccessClock, time: Time, seconds: float) -> None:
 
 def test_idle_times(time: Time) -> None:
     clock = AccessClock()
-    words = Recency(clock)
+    words = opened(Recency(clock), b"a", b"b", b"never")
     later(clock, time, 5)
     words.use(SLOT, b"a")
     later(clock, time, 7)
@@ -46,15 +54,24 @@ def test_idle_times(time: Time) -> None:
     assert words.idle(b"never") == 12
     words.set_idle(b"b", 100)
     assert words.idle(b"b") == 100
-    words.drop(SLOT, b"a")
-    words.drop(hash_slot(b"never"), b"never")
-    assert words.idle(b"a") == 12
-    assert list(words.slots) == [hash_slot(b"b")]
-    assert not words.fresh().slots
+
+
+def test_slots_without_keys_have_no_words(time: Time) -> None:
+    words = Recency(AccessClock())
+    nothing = words.slots
+    assert words.idle(b"a") == 0
+    with pytest.raises(TypeError):
+        words.use(SLOT, b"a")
+    words.open(SLOT)
+    words.use(SLOT, b"a")
+    assert [slot for slot, keys in enumerate(words.slots) if keys] == [SLOT]
+    assert words.fresh().slots is nothing
+    words.close(SLOT)
+    assert not any(words.slots) and not any(nothing)
 
 
 def test_uses_of_a_tick_share_their_word(time: Time) -> None:
-    words = Recency(AccessClock())
+    words = opened(Recency(AccessClock()), b"a")
     words.use(SLOT, b"a")
     words.use(SLOT, b"b")
     one, other = words.slots[SLOT].values()
@@ -63,19 +80,22 @@ def test_uses_of_a_tick_share_their_word(time: Time) -> None:
 
 def test_the_longest_unused(time: Time) -> None:
     clock = AccessClock()
-    words = Recency(clock)
+    words = opened(Recency(clock), b"a")
     keys: dict[bytes, object] = {}
     for key in (b"a", b"b", b"c"):
         words.use(SLOT, key)
         keys[key] = b""
         later(clock, time, 1)
     words.use(SLOT, b"a")
-    assert [key for key, _ in words.lowest(SLOT, keys, 2)] == [b"b", b"c"]
-    assert words.lowest(SLOT, [b"c", b"a"], 1)[0][0] == b"c"
+    ranks = words.ranks(SLOT, keys)
+    assert ranks[1] < ranks[2] < ranks[0]
+    assert words.lowest(SLOT, keys, ranks[2]) == [b"b", b"c"]
+    assert words.lowest(SLOT, [b"c", b"a"], ranks[2]) == [b"c"]
+    assert words.lowest(SLOT, [b"c", b"never"], words.since) == [b"never"]
 
 
 def test_a_new_key_has_a_chance(time: Time) -> None:
-    words = Frequency(AccessClock())
+    words = opened(Frequency(AccessClock()), b"a", b"never")
     words.use(SLOT, b"a")
     assert words.frequency(b"a") == words.frequency(b"never") == NEW
 
@@ -88,7 +108,7 @@ def test_counters_grow_ever_more_slowly(time: Time) -> None:
     def counter(uses: int) -> float:
         total = 0
         for _ in range(20):
-            words = Frequency(clock)
+            words = opened(Frequency(clock), b"a", b"never")
             for _ in range(uses):
                 words.use(SLOT, b"a")
             total += words.frequency(b"a")
@@ -102,7 +122,7 @@ def test_counters_grow_ever_more_slowly(time: Time) -> None:
 
 def test_unused_counters_decay(time: Time) -> None:
     clock = AccessClock()
-    words = Frequency(clock)
+    words = opened(Frequency(clock), b"a", b"never")
     words.set_frequency(b"a", 200)
     later(clock, time, 60)
     assert words.frequency(b"a") == 199
@@ -121,29 +141,15 @@ def test_unused_counters_decay(time: Time) -> None:
 
 def test_the_least_used(time: Time) -> None:
     clock = AccessClock()
-    words = Frequency(clock)
+    words = opened(Frequency(clock), b"a", b"never")
     keys: dict[bytes, object] = {b"a": 1, b"b": 1, b"c": 1}
     for key, count in zip(keys, (9, 3, 7), strict=True):
         words.slots[SLOT][key] = clock.row[count]
-    assert words.lowest(SLOT, keys, 2) == [(b"b", 3), (b"c", 7)]
-    assert words.lowest(SLOT, [b"a", b"never"], 1) == [(b"never", NEW)]
-    assert words.rank(SLOT, b"c") == 7
+    assert words.ranks(SLOT, keys) == [9, 3, 7]
+    assert words.lowest(SLOT, keys, 7) == [b"b", b"c"]
+    assert words.lowest(SLOT, [b"a", b"never"], NEW) == [b"never"]
     later(clock, time, 120)
-    assert words.lowest(SLOT, keys, 1) == [(b"b", 1)]
-
-
-def test_who_is_spared_leaves_no_trace(time: Time) -> None:
-    clock = AccessClock()
-    words = Recency(clock)
-    words.use(SLOT, b"a")
-    spared = Spared(words)
-    later(clock, time, 9)
-    spared.use(SLOT, b"a")
-    spared.use(SLOT, b"b")
-    assert clock.now - words.rank(SLOT, b"a") == 9 * TICKS
-    assert words.rank(SLOT, b"b") == clock.now
-    assert spared.rank(SLOT, b"a") < spared.rank(SLOT, b"b")
-    assert spared.lowest(SLOT, [b"a", b"b"], 1)[0][0] == b"a"
-    spared.drop(SLOT, b"b")
-    assert list(words.slots[SLOT]) == [b"a"]
-    assert isinstance(spared.fresh(), Recency)
+    assert words.lowest(SLOT, keys, 1) == [b"b"]
+    assert words.lowest(SLOT, keys, 4) == words.lowest(SLOT, keys, 5)[:1] == [b"b"]
+    clock.adjust(10, 0)
+    assert words.lowest(SLOT, keys, 8) == [b"b", b"c"]

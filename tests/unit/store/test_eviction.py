@@ -69,6 +69,36 @@ def test_only_keys_with_a_deadline_go(policy: str) -> None:
     assert not db.deadlines.count
 
 
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-ttl"])
+def test_no_more_go_than_may(policy: str) -> None:
+    keyspace, evictor = made(policy)
+    db = keyspace.databases[0]
+    for number in range(60):
+        db.put(b"{tag}%d" % number, b"v", 1 << 50)
+    assert evictor.evict(3) <= 3
+    left = db.size
+    gone = evictor.evict(1000)
+    assert 1 <= gone <= 60 // evictor.samples + 1
+    assert db.size == left - gone
+
+
+def test_the_mark_moves_on() -> None:
+    """Also where it has become too low all at once, and where databases come and go."""
+    keyspace, evictor = made("allkeys-lru", 2)
+    clock, (one, other) = keyspace.access_clock, keyspace.databases
+    for number in range(1000):
+        one.set(key(number), b"v")
+    assert evictor.evict()
+    clock.now += 1000
+    for number in range(1000):
+        one.get(key(number))
+    assert evictor.evict()
+    one.clear()
+    assert not evictor.evict()
+    other.set(b"k", b"v")
+    assert evictor.evict()
+
+
 def _mean_of_the_first(keyspace: Keyspace, evictor: Evictor, count: int) -> float:
     """Mean number of the first keys that go."""
     gone: list[int] = []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from respcache.store.hash import Hash, HashTable, ListpackEx, deadlines_of, living_value, pop, table_of
+from respcache.store.hash import Hash, HashTable, ListpackEx, deadlines_of, pop, table_of
 from respcache.store.lazyfree import Graveyard, is_heavy
 from respcache.store.types import TYPES, type_name
 
@@ -59,15 +59,6 @@ def test_a_copy_is_apart(make: Callable[[int], Hash]) -> None:
     if mine is not None and its is not None:
         assert (mine.get(b"field:5"), its.get(b"field:5")) == (1_700_000_000_005, None)
         assert dict(mine.items()) == {**dict(its.items()), b"field:5": 1_700_000_000_005}
-
-
-def test_a_dead_field_has_no_value() -> None:
-    for value in (mortal(3), table_of(mortal(3))):
-        assert living_value(value, b"field:1", lambda: 1_700_000_000_000) == b"value:1"
-        assert living_value(value, b"field:1", lambda: 1_700_000_000_001) is None
-        assert living_value(value, b"x", lambda: 0) is None
-        assert len(value) == 3
-    assert living_value(content(3), b"field:1", lambda: 1 << 60) == b"value:1"
 
 
 @pytest.mark.parametrize("count", [1, 30, 500, 20_000])

@@ -8,9 +8,10 @@ import pytest
 
 from respcache.clock import Clock
 from respcache.store.database import Database
-from respcache.store.events import DEL, EXPIRE, LPOP, PERSIST, RENAME_FROM, SET, Event
+from respcache.store.events import DEL, EVICTED, EXPIRE, LPOP, PERSIST, RENAME_FROM, SET, Event
 from respcache.store.keyspace import Keyspace
 from respcache.store.observed import ObservedDatabase
+from respcache.store.slot import hash_slot
 from respcache.store.tracked import TrackedDatabase, idle
 
 
@@ -71,6 +72,16 @@ def test_each_change_is_told_once(keyspace: Keyspace) -> None:
         (b"k", SET, False),
         (b"k", DEL, False),
     ]
+
+
+def test_what_is_evicted_is_told(keyspace: Keyspace) -> None:
+    db, ear = keyspace.databases[0], Ear()
+    keyspace.listen(ear)
+    db.set_all([b"{k}1", b"", b"{k}2", b""])
+    ear.heard.clear()
+    db.evict(hash_slot(b"k"), [b"{k}1", b"{k}2"])
+    assert ear.heard == [(b"{k}1", EVICTED, False), (b"{k}2", EVICTED, False)]
+    assert (db.size, db.dirty) == (0, 2)
 
 
 def test_changes_are_counted_as_without_a_listener(keyspace: Keyspace) -> None:

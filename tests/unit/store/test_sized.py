@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from respcache.store.events import APPEND, DEL, HSET, INCRBY, RENAME_TO, RESTORE
 from respcache.store.footprint import Footprint
 from respcache.store.hash import HashTable
 from respcache.store.keyspace import Keyspace
+from respcache.store.load import load_strings, load_value
 from respcache.store.sized import SizedDatabase, recount, settle, tables
+from respcache.store.slot import hash_slot
 
 
 @pytest.fixture
@@ -149,3 +152,52 @@ def test_tables(keyspace: Keyspace) -> None:
     for number in range(50_000):
         db.expire_at(b"%d" % number, 1 << 50)
     assert tables(db) - tracked > 50_000 * 60
+
+
+@pytest.mark.parametrize("how", [None, Recency])
+def test_what_is_evicted(keyspace: Keyspace, how: type[Recency] | None) -> None:
+    keyspace.track(how)
+    db, slot = keyspace.databases[0], hash_slot(b"t")
+    big = HashTable({b"%d" % number: b"" for number in range(1000)})
+    values: list[Any] = [b"v", b"x" * 1000, 1 << 40, HashTable({b"f": b"v"}), big, b"left"]
+    keys = [b"{t}%d" % number for number in range(len(values))]
+    for key, value in zip(keys, values, strict=True):
+        db.put(key, value, 1 << 50)
+    dirty = db.dirty
+    db.evict(slot, keys[:-1])
+    check(keyspace)
+    assert list(db.keys()) == keys[-1:]
+    assert (db.size, db.deadlines.count, db.dirty) == (1, 1, dirty)
+    assert len(keyspace.graveyard) == 1
+    db.evict(slot, keys[-1:])
+    assert footprint(db).bytes == db.size == db.used[slot] == 0
+    assert db.accesses is None or not any(db.accesses.slots)
+
+
+def test_uses_are_noted_all_the_same(keyspace: Keyspace) -> None:
+    keyspace.track()
+    db, clock = keyspace.databases[0], keyspace.access_clock
+    changes: list[Callable[[], object]] = [
+        lambda: db.set(b"k", HashTable({b"f": b"v"})),
+        lambda: db.touch(b"k", HSET),
+        lambda: db.replace(b"k", b"w", APPEND),
+        lambda: db.get(b"k"),
+        lambda: db.put(b"k", b"v", None),
+    ]
+    for change in changes:
+        clock.now += 1
+        change()
+        assert db.accesses is not None
+        assert db.accesses.slots[hash_slot(b"k")] == {b"k": clock.now}
+    check(keyspace)
+
+
+def test_what_is_loaded(keyspace: Keyspace) -> None:
+    db = keyspace.databases[0]
+    keyspace.track()
+    keys = [b"key:%d" % number for number in range(1000)]
+    load_strings(db, keys, [b"x" * number for number in range(1000)], {keys[7]: 1 << 50})
+    load_value(db, b"h", HashTable({b"f": b"v"}), None)
+    assert footprint(db).bytes > 1000 * 100
+    assert (db.size, db.dirty) == (1001, 0)
+    check(keyspace)

@@ -65,6 +65,18 @@ def test_one_log(file: Path) -> None:
     assert dumped(file, b"file a\n", resp=True)[0] == 1
 
 
+@pytest.mark.parametrize("resp", [False, True])
+def test_transactions_that_make_no_sense(file: Path, resp: bool) -> None:
+    for data, said in (
+        (aof("SET a 1", "MULTI", "DEL a"), "torn at offset {size} of {size}: MULTI without EXEC"),
+        (aof("SET a 1", "EXEC"), "damaged at offset 27 of {size}: EXEC without MULTI"),
+    ):
+        code, out, errors = dumped(file, data, resp=resp)
+        assert code == 1
+        assert out.count(b"SET") == 1
+        assert errors == f"{file}: {said.format(size=len(data))}\n"
+
+
 @pytest.mark.parametrize(
     ("answer", "words", "fixed"),
     [("y\n", (), True), ("", (), False), ("n\n", (), False), ("\n", (), False), ("", ("--yes",), True)],
