@@ -2,7 +2,7 @@
 
 A read-through cache: GET, and on a miss SET, of keys drawn by Zipf's law with exponent 1, in pipelines. The limit holds
 a part of the keys, a tenth by default: for each server and policy it is what the server says it uses once that many
-keys were set. Then a fresh server gets that limit and the load, half of it to warm up, half of it measured: the part of
+keys were set. Then a fresh server gets that limit and the load, half of it to warm up, half of it (or less: `--measured`) measured: the part of
 GETs that hit, commands per second, CPU time for each command, and the peak of resident memory over the limit.
 
 A run without a limit shows what evicting costs. There every key misses once, and all fit. Linux only.
@@ -28,6 +28,7 @@ from benchmarks.memory import key, value
 
 POLICIES = ("allkeys-lru", "allkeys-lfu")
 RECEIVE = 1 << 16
+WARM_UP_PIPELINE = 64
 SETTLE_SECONDS = 0.5  # in which a server's cron takes its turns
 _HIT = len(b"$10\r\n") + len(value(0)) + 2
 _MISS = len(b"$-1\r\n")
@@ -35,7 +36,7 @@ _MISS = len(b"$-1\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run showed; the figures are those of its second half, but for the peak."""
+    """What a run showed; the figures are those of its measured part, but for the peak."""
 
     hits: float
     rate: float
@@ -129,12 +130,13 @@ def measure(
     with Server(name, python=options.python, core=core) as server, server.connect() as connection:
         configure(connection, policy, limit)
         half = len(numbers) // 2
-        _run(connection, numbers[:half], options.pipeline, deadline)
+        measured = numbers[half : half + (options.measured or half)]
+        _run(connection, numbers[:half], WARM_UP_PIPELINE, deadline)
         cpu, since = cpu_seconds(server.pid), perf_counter()
-        hits, commands = _run(connection, numbers[half:], options.pipeline, deadline)
+        hits, commands = _run(connection, measured, options.pipeline, deadline)
         cpu, took = cpu_seconds(server.pid) - cpu, perf_counter() - since
         peak = peak_bytes(server.pid)
-    return Result(hits / (len(numbers) - half), commands / took, cpu / commands * 1e6, peak, limit)
+    return Result(hits / len(measured), commands / took, cpu / commands * 1e6, peak, limit)
 
 
 def _run(connection: socket.socket, numbers: Sequence[int], pipeline: int, deadline: float) -> tuple[int, int]:
@@ -169,6 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--keys", type=int, default=2_000_000)
     parser.add_argument("--part", type=float, default=0.1, help="of the keys that the limit holds")
     parser.add_argument("--requests", type=int, default=3_000_000, help="GETs, half of them to warm up")
+    parser.add_argument("--measured", type=int, help="GETs that are measured, at most half of them")
     parser.add_argument("--pipeline", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=120.0, help="deadline of each run")
     parser.add_argument("--policy", choices=POLICIES, action="append", help="only this one")

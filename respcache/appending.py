@@ -23,16 +23,17 @@ from concurrent.futures import Future
 from functools import partial
 
 from respcache.durable import Fields
-from respcache.features.aof_writer import NEVER, AofWriter
+from respcache.features.aof_writer import AofWriter
 from respcache.features.propagate import Tap
 from respcache.gates import MISCONF_AOF, deny_writes
 from respcache.loading import LoadError
 from respcache.log import logger as log
 from respcache.persistence.aof import AofDirectory, Log, MissingError
+from respcache.persistence.aof_growth import NEVER, Growth
 from respcache.persistence.aof_manifest import ManifestError
 from respcache.protocol.errors import ReplyError
-from respcache.replaying import Replay
-from respcache.rewriting import Job, Rewriting, make_base
+from respcache.replaying import Replay, load_files
+from respcache.rewriting import Job, Rewriting, make_base, next_increment
 from respcache.state import ServerState
 
 REWRITE_RUNS = ReplyError(b"ERR Background append only file rewriting already in progress")
@@ -66,8 +67,7 @@ class Appending:
         self._tap: Tap | None = None  # what the writer takes from
         self._rewriting = Rewriting(server)
         self._ending: asyncio.Task[None] | None = None  # of what was turned off
-        self._others = 0  # bytes of all files but the one that is written to
-        self._base_size = 0  # bytes of all files after the last rewrite, or at start
+        self._growth = Growth(server.config)
         config = server.config
         config.on_change("appendonly", self._turn)
         config.on_change("appendfsync", self._flush)
@@ -93,7 +93,7 @@ class Appending:
         try:
             directory.take()
             directory.sweep()
-            if not (await self._load(directory) if load else self._reopen(directory)):
+            if not (await load_files(self._server, directory) if load else self._reopen(directory)):
                 make_base(self._server, directory)
             file = directory.open_last()
         except (ManifestError, MissingError) as error:
@@ -156,31 +156,6 @@ class Appending:
         return AofDirectory(
             os.path.abspath(os.path.join(config.dir, config.appenddirname)), config.appendfilename
         )
-
-    async def _load(self, directory: AofDirectory) -> bool:
-        """Loads what there is. Tells whether there was anything."""
-        single = os.path.join(self._server.config.dir, self._server.config.appendfilename)
-        if os.path.isfile(single) and (not directory.exists or directory.half_adopted):
-            log.info("Successfully migrated an old-style AOF into the directory %s", directory.path)
-            directory.adopt(single)
-        if not directory.exists:
-            if strays := directory.spare():
-                log.warning(
-                    "WARNING: there is no manifest in %s: the data in %s is not loaded, and is left alone",
-                    directory.path,
-                    ", ".join(strays),
-                )
-            elif os.path.isfile(self._server.saving.path):
-                log.warning(
-                    "WARNING: there is no append only file yet, and %s is not loaded while appendonly is on. To keep what "
-                    "it holds, start with appendonly no, then CONFIG SET appendonly yes",
-                    self._server.saving.path,
-                )
-            return False
-        directory.read()
-        await Replay(self._server, directory).run()
-        self._server.saving.loaded()
-        return True
 
     def _reopen(self, directory: AofDirectory) -> bool:
         """Looks at what there is. Tells whether that is all of the data: this server wrote it before it stopped."""
@@ -325,9 +300,9 @@ class Appending:
         """Begins a rewrite that is due, unless something is in the way. Called once a second."""
         if self._rewriting.running or self._server.snapshot is not None or self._ending is not None:
             return
-        if self.scheduled or (
-            self.on and not self._waiting and self._has_grown() and not self._rewriting.must_wait
-        ):
+        file = self._file
+        grown = self.on and not self._waiting and file is not None and file.size >= self._growth.limit
+        if self.scheduled or (grown and not self._rewriting.must_wait):
             try:
                 self._rewrite()
             except (OSError, ManifestError) as error:
@@ -348,8 +323,7 @@ class Appending:
             job = Job(directory, prepare, self._attach_new, done, first=True, keep=0)
         else:
             done = partial(self._rewritten, directory)
-            before = self._writer.log if self._writer is not None else None
-            job = Job(directory, partial(_next_increment, directory, before), self._switch_to, done)
+            job = Job(directory, partial(next_increment, directory, self._file), self._switch_to, done)
         self.scheduled = False
         self._rewriting.start(job)
 
@@ -387,37 +361,23 @@ class Appending:
 
     def _count_sizes(self, as_base: bool = False) -> None:
         """Looks at the sizes of all files."""
-        directory, writer = self._directory, self._writer
-        if directory is None or writer is None or writer.log is None:
-            return
-        written = writer.log.size
-        parts = [part for part in directory.manifest.parts if directory.file(part.name) != writer.log.path]
-        self._others = directory.size(parts)
-        if as_base:
-            self._base_size = self._others + written
-        self._watch_size()
+        file = self._file
+        if self._directory is not None and file is not None:
+            self._growth.count(self._directory, file, as_base)
+            self._watch_size()
+
+    @property
+    def _file(self) -> Log | None:
+        return self._writer.log if self._writer is not None else None
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        writer = self._writer
-        return self._others + (writer.log.size if writer is not None and writer.log is not None else 0)
-
-    def _threshold(self) -> int:
-        """Bytes of all files from which on they are rewritten."""
-        config = self._server.config
-        percentage = config.auto_aof_rewrite_percentage
-        if not percentage:
-            return NEVER
-        grown = (self._base_size or 1) * (100 + percentage) // 100
-        return int(max(grown, config.auto_aof_rewrite_min_size + 1))
-
-    def _has_grown(self) -> bool:
-        return self.size >= self._threshold()
+        return self._growth.size(self._file)
 
     def _watch_size(self) -> None:
         if self._writer is not None:
-            self._writer.notify_at = max(self._threshold() - self._others, 0)
+            self._writer.notify_at = self._growth.limit
 
     def _grown(self) -> None:
         """The file has reached the threshold: it is rewritten, now or when `cron` finds that it can be."""
@@ -426,8 +386,7 @@ class Appending:
         self._writer.notify_at = NEVER
         if self._waiting or self._rewriting.running:
             return
-        growth = self.size * 100 // (self._base_size or 1) - 100
-        log.info("Starting automatic rewriting of AOF on %d%% growth", growth)
+        log.info("Starting automatic rewriting of AOF on %d%% growth", self._growth.percent(self._file))
         self._server.loop.call_soon(self.cron)
 
     # For others
@@ -476,18 +435,10 @@ class Appending:
         if writer is not None and self.on:
             fields |= {
                 "aof_current_size": self.size,
-                "aof_base_size": self._base_size,
+                "aof_base_size": self._growth.base,
                 "aof_pending_rewrite": int(self._waiting),
                 "aof_buffer_length": writer.waiting,
                 "aof_pending_bio_fsync": int(writer.syncing),
                 "aof_delayed_fsync": writer.delayed,
             }
         return fields
-
-
-def _next_increment(directory: AofDirectory, before: Log | None) -> Log:
-    file = directory.add_increment()
-    if before is not None:
-        with contextlib.suppress(OSError):
-            before.sync()  # so that not much of it is left to be synced when the next one waits for that
-    return file

@@ -128,7 +128,7 @@ def serve(config: Config, path: str | None = None) -> None:
     server.state.config_path = os.path.abspath(path) if path else ""
     if config.daemonize:
         _daemonize()
-    log.configure(config.loglevel, config.logfile)
+    log.configure(config.loglevel, config.logfile, lambda: "S" if server.state.following.on else "M")
     _make_room(config)
     try:
         run(_serve(server, config))

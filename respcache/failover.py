@@ -1,8 +1,8 @@
 """FAILOVER: a master and one of its replicas change places without losing a write.
 
-    waiting-for-sync      clients that write wait, until the replica has everything
-    failover-in-progress  this server follows the replica, and asks it to become the master first
-    no-failover           again, with the roles changed, or as before if the other one refused
+waiting-for-sync      clients that write wait, until the replica has everything
+failover-in-progress  this server follows the replica, and asks it to become the master first
+no-failover           again, with the roles changed, or as before if the other one refused
 """
 
 from __future__ import annotations
@@ -91,7 +91,11 @@ class Failover:
     def ended(self, well: bool) -> None:
         """The other one has answered."""
         if self.state == UNDER_WAY:
-            self._end("Failover succeeded" if well else "Failover target rejected the request, the failover is aborted")
+            self._end(
+                "Failover succeeded"
+                if well
+                else "Failover target rejected the request, the failover is aborted"
+            )
 
     def _find(self, target: tuple[str, int]) -> Replica | None:
         for replica in self._replicas.values():

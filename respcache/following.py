@@ -76,6 +76,8 @@ class Following:
             task.cancel()
         link, self._link = self._link, None
         if link is not None:
+            if self._server.loading is not None:
+                self._server.saving.prepare_end(save=False)  # what is there is not all
             link.drop("")
             await link.ended()
 

@@ -1,4 +1,4 @@
-"""Full synchronization: replicas that cannot continue get all data, as an RDB file, and what has changed since behind it.
+"""Full synchronization: replicas that cannot continue get all data as an RDB file, and what has changed since.
 
 One snapshot serves all replicas that wait when it begins. Without a disk the file goes straight to their sockets, at
 the pace of the slowest: `$EOF:`, a mark of 40 characters, the file, the mark. To those that must know its size it goes
@@ -42,6 +42,7 @@ class FullSync:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._targets: list[Replica] = []
+        self._snapshot: Snapshot | None = None
         self.preparing = False
         """A file is being written, and nothing was sent yet: replicas must be told now and then to wait."""
         self.changed: Callable[[], None] = lambda: None
@@ -72,8 +73,10 @@ class FullSync:
     def stop(self) -> None:
         """Gives up what is under way."""
         self._cancel_timer()
-        if self._task is not None:
-            self._task.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            self._let_go()  # in case that the task had not begun
 
     def _time_is_up(self) -> None:
         self._timer = None
@@ -89,19 +92,18 @@ class FullSync:
         server, history = self._server, self._server.history
         self._flush()
         server.propagator.reselect()
-        snapshot = None
         if targets[0].parts is None:
-            snapshot = server.snapshot = Snapshot(server.keyspace, rdb_encoder(server))
+            self._snapshot = server.snapshot = Snapshot(server.keyspace, rdb_encoder(server))
         self._targets = targets
         for replica in targets:
             replica.held = []
             replica.link.output_limit = (0, 0, 0)  # of what the replica has asked for there is no limit
             if not replica.is_old:
                 replica.link.send(b"+FULLRESYNC %b %d\r\n" % (history.id.encode(), history.offset))
-        self._task = server.loop.create_task(self._run(snapshot, diskless))
+        self._task = server.loop.create_task(self._run(diskless))
 
-    async def _run(self, snapshot: Snapshot | None, diskless: bool) -> None:
-        server = self._server
+    async def _run(self, diskless: bool) -> None:
+        snapshot = self._snapshot
         try:
             if diskless:
                 await self._run_diskless(snapshot)
@@ -115,12 +117,17 @@ class FullSync:
             for replica in self._targets:  # those that have not got it all
                 replica.link.close(flush=False)
             self._targets = []
-            if snapshot is not None:
-                snapshot.close()
-                if server.snapshot is snapshot:
-                    server.snapshot = None
-            self._task = None
+            self._let_go()
+        self._task = None
         self.look()
+
+    def _let_go(self) -> None:
+        """Looks at the data no longer."""
+        snapshot, self._snapshot = self._snapshot, None
+        if snapshot is not None:
+            snapshot.close()
+            if self._server.snapshot is snapshot:
+                self._server.snapshot = None
 
     async def _run_diskless(self, snapshot: Snapshot | None) -> None:
         mark = secrets.token_hex(20).encode()
@@ -204,7 +211,9 @@ class FullSync:
         targets, self._targets = self._targets, []
         for replica in targets:
             if replica.data_only:
-                log.info("RDB transfer completed, rdb only replica (%s) should be disconnected asap", replica.name)
+                log.info(
+                    "RDB transfer completed, rdb only replica (%s) should be disconnected asap", replica.name
+                )
                 replica.enter("send_bulk")
                 replica.held = None
                 replica.link.close()

@@ -30,7 +30,7 @@ PING = b"*1\r\n$4\r\nping\r\n"
 GETACK = bulks([b"REPLCONF", b"GETACK", b"*"])
 
 
-REST = 0.0005
+REST = 0.001
 """Seconds from one time that the stream is sent to the next: under load, many small writes go in one."""
 
 
@@ -154,7 +154,9 @@ class Mastering:
         now = monotonic()
         replica.soft_since = (replica.soft_since or now) if soft and size >= soft else 0.0
         if (hard and size >= hard) or (replica.soft_since and now - replica.soft_since > seconds):
-            log.warning("Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", replica.name)
+            log.warning(
+                "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", replica.name
+            )
             self._server.stats.output_limit_disconnections += 1
             replica.link.close(flush=False)
 
@@ -194,7 +196,11 @@ class Mastering:
         if history.backlog is None:
             history.renew()
             history.create_backlog(server.config.repl_backlog_size)
-            log.info("Replication backlog created, my new replication IDs are '%s' and '%s'", history.id, history.id2)
+            log.info(
+                "Replication backlog created, my new replication IDs are '%s' and '%s'",
+                history.id,
+                history.id2,
+            )
             self.turn()
         self._full_sync.look()
 
@@ -204,11 +210,13 @@ class Mastering:
         if asked == "?":
             log.info("Full resync requested by replica %s", name)
         elif asked.lower() not in (mine.id, mine.id2):
-            text = "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '%s', my "
+            text = (
+                "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '%s', my "
+            )
             log.info(text + "replication IDs are '%s' and '%s')", asked, mine.id, mine.id2)
         elif not mine.same(asked, offset):
-            text = "Partial resynchronization not accepted: Requested offset for second ID was %d, but I can reply up to %d"
-            log.info(text, offset, mine.second_offset)
+            text = "Partial resynchronization not accepted: Requested offset for second ID was %d, "
+            log.info(text + "but I can reply up to %d", offset, mine.second_offset)
         else:
             text = "Unable to partial resync with replica %s for lack of backlog (Replica request was: %d)."
             log.info(text, name, offset)
@@ -260,11 +268,15 @@ class Mastering:
 
     def acked(self, offset: int) -> int:
         """How many replicas have everything up to that offset."""
-        return sum(replica.state == "online" and replica.acked >= offset for replica in self.replicas.values())
+        return sum(
+            replica.state == "online" and replica.acked >= offset for replica in self.replicas.values()
+        )
 
     def synced(self, offset: int) -> int:
         """How many replicas have that in their append-only files."""
-        return sum(replica.state == "online" and replica.synced >= offset for replica in self.replicas.values())
+        return sum(
+            replica.state == "online" and replica.synced >= offset for replica in self.replicas.values()
+        )
 
     def wait(
         self, waiter: Waiter, offset: int, replicas: int, mark: int | None = None, local: bool = False
@@ -309,7 +321,8 @@ class Mastering:
         lag = self._server.config.min_replicas_max_lag
         now = monotonic()
         self.good = sum(
-            replica.state == "online" and int(now - replica.acked_at) <= lag for replica in self.replicas.values()
+            replica.state == "online" and int(now - replica.acked_at) <= lag
+            for replica in self.replicas.values()
         )
 
     def _set_gate(self) -> None:
@@ -391,5 +404,8 @@ class Mastering:
         backlog = self._server.history.backlog
         kept = backlog.memory if backlog is not None else 0
         waiting = sum(replica.held_size + replica.link.output_pending for replica in self.replicas.values())
-        return {"mem_replication_backlog": kept, "mem_total_replication_buffers": kept + waiting}
-
+        return {
+            "mem_replication_backlog": kept,
+            "mem_total_replication_buffers": kept + waiting,
+            "mem_clients_slaves": waiting,
+        }

@@ -25,6 +25,10 @@ LOW = 1 << 20
 """Bytes that wait when the socket is read again."""
 
 
+LOOK = 0.1
+"""Seconds that the thread waits before it looks whether it is to give up."""
+
+
 class Incoming:
     """Bytes on their way from the loop to a thread."""
 
@@ -39,6 +43,8 @@ class Incoming:
         self._paused = False
         self._ended = False
         self._changed = Condition()
+        self.stopped: Callable[[], bool] = bool
+        """Whether the thread is to give up."""
 
     def put(self, data: bytes) -> None:
         """Adds bytes, in the loop."""
@@ -64,8 +70,8 @@ class Incoming:
     def read(self, count: int) -> bytes:
         """Up to so many bytes, none only at the end. In the thread: it waits for them."""
         with self._changed:
-            while not self._parts and not self._ended:
-                self._changed.wait()
+            while not self._parts and not self._ended and not self.stopped():
+                self._changed.wait(LOOK)
             if not self._parts:
                 return b""
             part = self._parts.popleft()
@@ -100,13 +106,14 @@ async def receive(server: ServerState, incoming: Incoming, total: int) -> Loader
             if source.rest or incoming.read(1):
                 return LoadError("there are bytes behind the end of the data")
         except RdbError as error:
-            return LoadError(str(error))
+            return LoadingStopped() if loading.stopped else LoadError(str(error))
         except ValueError as error:
             return LoadError(f"{error} (before offset {source.offset})")
         return None
 
     try:
         with Loading(server, max(total, 0)) as loading, without_collector():
+            incoming.stopped = lambda: loading.stopped
             failed = await wrap_future(thread.submit(run))
     finally:
         incoming.end(drop=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 
 from respcache.config import encode
@@ -189,3 +190,32 @@ class Replay:
             log.warning("%d commands of the append only file failed", errors)
         if seconds is not None:
             log.info("DB loaded from append only file: %.3f seconds", seconds)
+
+
+async def load_files(server: ServerState, directory: AofDirectory) -> bool:
+    """Loads what there is of an append-only file; one of a single piece is taken in. Tells whether there was any.
+
+    Raises LoadError, LoadingStopped, OSError, ManifestError and MissingError.
+    """
+    single = os.path.join(server.config.dir, server.config.appendfilename)
+    if os.path.isfile(single) and (not directory.exists or directory.half_adopted):
+        log.info("Successfully migrated an old-style AOF into the directory %s", directory.path)
+        directory.adopt(single)
+    if not directory.exists:
+        if strays := directory.spare():
+            log.warning(
+                "WARNING: there is no manifest in %s: the data in %s is not loaded, and is left alone",
+                directory.path,
+                ", ".join(strays),
+            )
+        elif os.path.isfile(server.saving.path):
+            log.warning(
+                "WARNING: there is no append only file yet, and %s is not loaded while appendonly is on. To keep what "
+                "it holds, start with appendonly no, then CONFIG SET appendonly yes",
+                server.saving.path,
+            )
+        return False
+    directory.read()
+    await Replay(server, directory).run()
+    server.saving.loaded()
+    return True

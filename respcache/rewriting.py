@@ -12,6 +12,7 @@ use; the next one replaces all of them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from asyncio import wrap_future
 from collections.abc import Callable
@@ -56,6 +57,15 @@ def make_base(server: ServerState, directory: AofDirectory) -> None:
         file.discard()
         raise
     directory.adopt_base(rdb, keep=0)
+
+
+def next_increment(directory: AofDirectory, before: Log | None) -> Log:
+    """Makes the file for what follows; the one `before` it may be closed meanwhile. Raises OSError."""
+    file = directory.add_increment()
+    if before is not None:
+        with contextlib.suppress(OSError, ValueError):
+            before.sync()  # so that not much of it is left to be synced when the next one waits for that
+    return file
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +157,17 @@ class Rewriting:
     def _ended(self, job: Job, task: asyncio.Task[None]) -> None:
         self._firm = False
         self._task = None
-        error = None if task.cancelled() else task.exception()
-        if task.cancelled():
+        if task.cancelled():  # as somebody wished: that is no failure
             log.warning("Background AOF rewrite cancelled")
-        elif isinstance(error, OSError):
+            job.done(False)
+            return
+        error = task.exception()
+        if isinstance(error, OSError):
             log.warning("Error in the background AOF rewrite: %s", error)
         elif error is not None:
             log.error("Error in the background AOF rewrite", exc_info=error)
         self.took = int(monotonic() - self._since)
-        self.ok = not task.cancelled() and error is None
+        self.ok = error is None
         if self.ok:
             self.failures = 0
             log.info("Background AOF rewrite finished successfully")

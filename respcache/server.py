@@ -57,7 +57,7 @@ PROTECTED = (
 SHUTTING_DOWN = b"-ERR The server is shutting down\r\n"
 
 
-_OFF = (None, "", False, "no", (), [])
+_OFF: tuple[object, ...] = (None, "", False, "no", (), [])
 
 
 def _nowhere() -> dict[str, object]:

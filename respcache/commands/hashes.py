@@ -339,7 +339,8 @@ def hscan(c: Client, key: bytes, cursor: bytes, *rest: bytes) -> bytes:
     if match is not None:
         fields = [field for field in fields if match(field)]
     if deadlines_of(hash_) is not None:
-        if living(c, key, hash_, fields) is None:
+        hash_ = living(c, key, hash_, fields)
+        if hash_ is None:
             return scan_reply(0, ())
         fields = [field for field in fields if field in hash_]
     if options.no_values:

@@ -56,12 +56,13 @@ def memory_stats(c: Client) -> bytes:
     server = c.server
     figures = Figures.of(server)
     used, peak, overhead = figures.used, figures.peak, figures.overhead
+    replication = server.mastering.memory()
     fields: dict[str, int | float | dict[str, int]] = {
         "peak.allocated": peak,
         "total.allocated": used,
         "startup.allocated": figures.startup,
-        "replication.backlog": 0,
-        "clients.slaves": 0,
+        "replication.backlog": replication["mem_replication_backlog"],
+        "clients.slaves": replication["mem_clients_slaves"],
         "clients.normal": figures.clients,
         "cluster.links": 0,
         "aof.buffer": server.memory.uncounted(),

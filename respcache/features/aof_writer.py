@@ -25,6 +25,7 @@ from respcache.config import Config
 from respcache.features.gate import Gate, Held
 from respcache.log import logger as log
 from respcache.persistence.aof import Log
+from respcache.persistence.aof_growth import NEVER
 from respcache.persistence.worker import Worker
 
 SYNC_EACH = 1.0
@@ -35,8 +36,6 @@ RETRY = 1.0
 """Seconds until a write or a sync that failed is tried again."""
 MOST_HELD = 16 << 20
 """Bytes of replies held back from which on a sync is waited for."""
-
-NEVER = 1 << 62
 
 
 class Stream(Protocol):

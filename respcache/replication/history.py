@@ -126,7 +126,11 @@ class History:
 
     def can_continue(self, history: str, offset: int) -> bool:
         """Whether a copy of this history can go on here, by its name and the offset of the next byte it wants."""
-        return self.same(history, offset) and self.backlog is not None and self.first <= offset <= self.offset + 1
+        return (
+            self.same(history, offset)
+            and self.backlog is not None
+            and self.first <= offset <= self.offset + 1
+        )
 
     def same(self, history: str, offset: int) -> bool:
         """Whether that name meant this history, up to before this offset."""

@@ -243,7 +243,11 @@ def test_continuing(master: Server, hand: Callable[..., Hand]) -> None:
         assert hand("eof").psync(first.id, 106).startswith(b"+FULLRESYNC")
         assert hand("eof").psync("0" * 40, 1).startswith(b"+FULLRESYNC")
         counts = _info(c, "stats")
-        assert [counts[name] for name in ("sync_full", "sync_partial_ok", "sync_partial_err")] == ["3", "2", "2"]
+        assert [counts[name] for name in ("sync_full", "sync_partial_ok", "sync_partial_err")] == [
+            "3",
+            "2",
+            "2",
+        ]
 
 
 def test_what_was_too_long_ago_cannot_be_continued(master: Server, hand: Callable[..., Hand]) -> None:
@@ -376,6 +380,9 @@ def test_pings_are_part_of_the_stream(master: Server, hand: Callable[..., Hand])
         replica.psync()
         replica.data()
         c("CONFIG", "SET", "repl-ping-replica-period", 1)
-        assert replica.wire.read_exactly(2 * len(PING)).replace(b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n", b"")[:14] == PING
+        assert (
+            replica.wire.read_exactly(2 * len(PING)).replace(b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n", b"")[:14]
+            == PING
+        )
         c("CONFIG", "SET", "repl-ping-replica-period", 1000)
         assert int(_info(c)["master_repl_offset"]) >= 28

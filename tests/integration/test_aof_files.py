@@ -199,7 +199,9 @@ def test_switched_on_and_rewritten_while_clients_write() -> None:
             with Wire(server.port) as c:
                 assert c("CONFIG", "SET", "appendonly", "yes") == Status("OK")
                 deadline = time.monotonic() + 10
-                while not (aof(server) / MANIFEST).exists():
+                while b"aof_pending_rewrite:0" not in c("INFO", "persistence") or (
+                    b"aof_rewrite_in_progress:0" not in c("INFO", "persistence")
+                ):
                     assert time.monotonic() < deadline
                     time.sleep(0.01)
             for _ in range(3):

@@ -267,3 +267,22 @@ def test_the_file_of_the_configuration(kind: str, tmp_path: Path) -> None:
             c("REPLICAOF", "NO", "ONE")
             c("CONFIG", "REWRITE")
             assert "replicaof" not in path.read_text()
+
+
+def test_fields_that_are_due_are_hidden() -> None:
+    """Only ours: the oracle has no fields with a time to live."""
+    with start("o") as master, start("o") as replica, Wire(master.port) as there, Wire(replica.port) as c:
+        c("REPLICAOF", "127.0.0.1", master.port)
+        wait_link(replica.port)
+        there("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        there("HSET", "h", "a", 1, "b", 2)
+        there("HPEXPIRE", "h", 50, "FIELDS", 1, "a")
+        time.sleep(0.2)
+        assert c("HGET", "h", "a") == c.null
+        assert c("HGETALL", "h") == [b"b", b"2"]
+        assert c("HSCAN", "h", 0) == [b"0", [b"b", b"2"]]
+        assert c("HTTL", "h", "FIELDS", 2, "a", "b") == [-2, -1]
+        assert c("HLEN", "h") == 2
+        assert there("HGET", "h", "a") == there.null  # it is deleted now
+        wait_equal([master.port, replica.port])
+        assert c("HLEN", "h") == 1

@@ -1,4 +1,4 @@
-"""A master of ours with a redis-server as its replica: full and partial synchronization, all types, and what goes wrong."""
+"""A master of ours with a redis-server as its replica: full and partial synchronization, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Couple:
 
     def same(self) -> None:
         """Asserts that both have the same data, when the replica has everything. Keys may expire meanwhile."""
-        assert self.master("WAIT", 1, 5000) == 1
+        assert self.master("WAIT", 1, 5000) == 1, _info(self.master)
         _until(lambda: self.master("DEBUG", "DIGEST") == self.replica("DEBUG", "DIGEST"), 2)
 
     def count(self, name: str) -> int:
@@ -191,11 +191,14 @@ def test_with_an_append_only_file_beside(couple: Couple) -> None:
 
 
 def test_a_silent_replica_is_dropped() -> None:
-    with start_respcache("--repl-diskless-sync", "no", "--repl-timeout", 1) as master, Wire(master.port) as c:
-        with Wire(master.port) as silent:
-            silent.send("PSYNC", "?", -1)
-            master.wait_log("Disconnecting timedout replica (streaming sync)")
-            _until(lambda: _info(c)["connected_slaves"] == "0")
+    with (
+        start_respcache("--repl-diskless-sync", "no", "--repl-timeout", 1) as master,
+        Wire(master.port) as c,
+        Wire(master.port) as silent,
+    ):
+        silent.send("PSYNC", "?", -1)
+        master.wait_log("Disconnecting timedout replica (streaming sync)")
+        _until(lambda: _info(c)["connected_slaves"] == "0")
 
 
 def test_a_backlog_that_nobody_needs_is_freed() -> None:

@@ -49,6 +49,8 @@ def run_chain(kinds: str, seconds: float, args: Sequence[str | int] = ()) -> lis
         for load in loads:
             load.finish()
             assert load.commands
+        for server in servers:
+            assert server.alive, server.log[-3000:]
         wait_equal([server.port for server in servers])
         return [server.log for server in servers]
 

@@ -377,7 +377,7 @@ def test_a_legacy_file_is_taken_in(tmp_path: Path, crashed: bool) -> None:
     ("file", "content", "message"),
     [
         ("appendonly.aof.manifest", b"nonsense\n", r"appendonly\.aof\.manifest, line 1: "),
-        ("appendonly.aof.1.incr.aof", SET_A + b"garbage", r"Bad file format .*1\.incr\.aof: .*offset 50.*`respcache check --fix .*appendonlydir`"),
+        ("appendonly.aof.1.incr.aof", SET_A + b"garbage", r"1\.incr\.aof: .*offset 50.*`respcache check --fix .*dir`"),
         ("appendonly.aof.1.incr.aof", b"*1\r\n$6\r\nNOSUCH\r\n", r"Unknown command 'NOSUCH' .*1\.incr\.aof"),
         ("appendonly.aof.1.base.rdb", b"REDIS0010\xfe", r"Bad RDB .*1\.base\.rdb: "),
     ],

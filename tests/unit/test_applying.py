@@ -54,7 +54,9 @@ def replica() -> Iterator[Replica]:
 def test_all_bytes_reach_the_history(replica: Replica, size: int) -> None:
     words = [b"SET", b"k", b"\r\n*3\r\n$3\r\nSET\r\n"]
     big = bulks([b"set", b"big", b"x" * 50_000])
-    data = bulks(words) + PING + SELECT + bulks([b"APPEND", b"l", b"12"]) + big + b"\n" + bulks([b"INCR", b"n"])
+    data = (
+        bulks(words) + PING + SELECT + bulks([b"APPEND", b"l", b"12"]) + big + b"\n" + bulks([b"INCR", b"n"])
+    )
     if size < 13:
         data = data.replace(big, b"")
     replica.feed(data, size)
@@ -153,7 +155,9 @@ def test_commands_are_counted(replica: Replica) -> None:
 
 def test_the_append_only_file_is_told(replica: Replica) -> None:
     tap = replica.state.propagator.tap()
-    replica.applier.feed(SELECT + PING + bulks([b"set", b"a", b"1"]) + MULTI + bulks([b"INCR", b"n"]) * 2 + EXEC)
+    replica.applier.feed(
+        SELECT + PING + bulks([b"set", b"a", b"1"]) + MULTI + bulks([b"INCR", b"n"]) * 2 + EXEC
+    )
     replica.applier.feed(bulks([b"XGROUP", b"CREATE", b"x", b"g", b"$", b"MKSTREAM"]))
     incr = bulks([b"INCR", b"n"])
     assert tap.take() == (

@@ -124,3 +124,32 @@ def test_they_count_as_rejected(ask: Asking) -> None:
     ask("SET", "k", "v")
     assert ask.state.stats.errors == {"MISCONF": 1}
     assert ask.state.stats.commands["set"].rejected == 1
+
+
+READONLY = b"-READONLY You can't write against a read only replica.\r\n"
+MASTERDOWN = b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n"
+
+
+def test_nobody_writes_to_a_replica(ask: Asking) -> None:
+    ask("MULTI")
+    ask("SET", "k", "v")
+    ask.state.modes.switch("readonly", True)
+    assert ask("EXEC").startswith(b"-EXECABORT Transaction discarded because of: READONLY")
+    assert ask("SET", "k", "v") == READONLY
+    assert ask("SET", "k").startswith(b"-ERR wrong number")
+    assert ask("GET", "k") == b"$-1\r\n"
+    assert ask("EXEC").startswith(b"-ERR EXEC without")
+    assert [ask(*words) for words in (["MULTI"], ["DEL", "k"], ["EXEC"])] == [OK, READONLY, BROKEN]
+    assert [ask(*words) for words in (["MULTI"], ["TYPE", "k"], ["EXEC"])] == [OK, QUEUED, b"*1\r\n+none\r\n"]
+
+
+def test_data_that_may_be_old(ask: Asking) -> None:
+    ask.state.modes.switch("masterdown", True)
+    assert ask("GET", "k") == MASTERDOWN
+    assert ask("PING") == MASTERDOWN
+    assert ask("GET").startswith(b"-ERR wrong number")
+    assert ask("SELECT", "0") == OK
+    assert [ask(*words) for words in (["MULTI"], ["GET", "k"], ["EXEC"])] == [OK, MASTERDOWN, BROKEN]
+    assert [ask(*words) for words in (["MULTI"], ["SELECT", "0"], ["EXEC"])] == [OK, QUEUED, b"*1\r\n+OK\r\n"]
+    ask.state.modes.switch("masterdown", False)
+    assert ask("PING") == b"+PONG\r\n"

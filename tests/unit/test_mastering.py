@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from respcache.connection import Connection
 from respcache.mastering import GETACK, PING, Mastering
-from tests.unit.test_connection import Connection, Peers, Socket
+from tests.unit.test_connection import Peers, Socket
 from tests.wire import encode
 
 SELECT = encode("SELECT", 0)
@@ -17,7 +18,7 @@ class Rig:
     """A master that listens to nobody, and its clients."""
 
     def __init__(self) -> None:
-        self.peers = Peers(save="", **{"repl_diskless_sync_delay": 1000})
+        self.peers = Peers(save="", repl_diskless_sync_delay=1000)
         self.state = self.peers.state
         assert isinstance(self.state.mastering, Mastering)
         self.it = self.state.mastering
@@ -52,7 +53,12 @@ class Rig:
         who = self.new()
         reply = self.ask("PSYNC", history.id, history.offset + 1, who=who)
         assert reply == b"+CONTINUE\r\n"
+        self.clients[who][1].writes.clear()
         return who
+
+    def set(self, *words: str) -> None:
+        """CONFIG SET."""
+        self.state.config.set_many(zip(words[::2], words[1::2], strict=True))
 
 
 @pytest.fixture
@@ -60,6 +66,7 @@ def rig() -> Iterator[Rig]:
     made = Rig()
     yield made
     made.it.stop()
+    made.peers.turn()
     made.state.loop.close()
 
 
@@ -120,7 +127,7 @@ def test_a_replica_does_not_tell_of_its_clients(rig: Rig) -> None:
 
 
 def test_what_is_held_is_bounded(rig: Rig) -> None:
-    rig.state.config.set({"client-output-buffer-limit": "replica 1mb 0 0", "repl-backlog-size": "16kb"})
+    rig.set("client-output-buffer-limit", "replica 1mb 0 0", "repl-backlog-size", "16kb")
     who = rig.new()
     rig.ask("PSYNC", "?", -1, who=who)
     (replica,) = rig.it.replicas.values()
@@ -161,7 +168,7 @@ def test_wait_asks_once_and_counts(rig: Rig) -> None:
 
 def test_pings(rig: Rig) -> None:
     replica = rig.continuing()
-    rig.state.config.set({"repl-ping-replica-period": "2"})
+    rig.set("repl-ping-replica-period", "2")
     for _ in range(4):
         rig.it.cron()
     assert rig.got(replica) == 2 * PING
@@ -173,14 +180,14 @@ def test_pings(rig: Rig) -> None:
 
 
 def test_the_gate_is_there_where_it_was_asked_for(rig: Rig) -> None:
-    rig.state.config.set({"min-replicas-to-write": "1"})
+    rig.set("min-replicas-to-write", "1")
     assert rig.ask("SET", "a", 1).startswith(b"-NOREPLICAS")
     replica = rig.continuing()
     assert rig.ask("SET", "a", 1) == b"+OK\r\n"
     (found,) = rig.it.replicas.values()
     found.acked_at -= 60
     rig.clients[replica][0].client.seen -= 60
-    rig.state.config.set({"repl-timeout": "1000"})
+    rig.set("repl-timeout", "1000")
     rig.it.cron()
     assert rig.ask("SET", "a", 1).startswith(b"-NOREPLICAS")
     rig.state.following.on = True

@@ -29,7 +29,7 @@ def find(name: str) -> Command:
 
 
 @pytest.mark.parametrize(
-    "name", ["get", "publish", "spublish", "multi", "watch", "select", "config|set", "sort_ro"]
+    "name", ["get", "multi", "watch", "select", "config|set", "sort_ro"]
 )
 def test_what_changes_no_data_is_left_alone(name: str) -> None:
     command = find(name)

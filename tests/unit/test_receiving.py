@@ -115,6 +115,14 @@ def test_the_end_of_the_server() -> None:
     assert isinstance(run(feed)[1], LoadingStopped)
 
 
+def test_the_end_of_the_server_while_nothing_comes() -> None:
+    def feed(_incoming: Incoming, state: ServerState) -> None:
+        assert state.loading is not None
+        state.loading.stop()
+
+    assert isinstance(run(feed)[1], LoadingStopped)
+
+
 def test_the_socket_waits_for_the_thread() -> None:
     async def main() -> list[str]:
         said: list[str] = []

@@ -126,14 +126,16 @@ def test_what_redis_writes_of_a_trim_that_was_limited() -> None:
         run([b"XADD", b"s", b"%d-0" % number, b"f", b"v"])
     run([b"XADD", b"s", b"MAXLEN", b"=", b"5", b"LIMIT", b"10", b"21-0", b"f", b"v"])
     assert run.errors == 0
-    assert server.state.keyspace.databases[0].get(b"s").length == 5
+    stream = server.state.keyspace.databases[0].get(b"s")
+    assert stream is not None
+    assert stream.length == 5
 
 
 def test_nothing_expires_while_it_is_replayed(tmp_path: Path) -> None:
     """It was alive when the next command came."""
 
     async def test() -> None:
-        directives = {"port": 0, "dir": str(tmp_path), "appendonly": True}
+        directives: dict[str, Any] = {"port": 0, "dir": str(tmp_path), "appendonly": True}
         now = [1_000_000_000_000]
         async with Server(clock=Clock(lambda: now[0]), **directives) as server:
             for words in ("SET k 5 PX 100", "INCR k", "PERSIST k", "SET gone 1 PX 100"):

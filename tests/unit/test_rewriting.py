@@ -118,7 +118,7 @@ def test_given_up_before_it_gets_to_run(tmp_path: Path) -> None:
         s.rewriting.start(s.job())
         s.rewriting.cancel()
         await s.finish()
-        assert (s.steps, s.done, s.rewriting.ok) == ([], [False], False)
+        assert (s.steps, s.done, s.rewriting.ok, s.rewriting.failures) == ([], [False], True, 0)
         s.rewriting.start(s.job())
         await s.finish()
         assert s.done == [False, True]

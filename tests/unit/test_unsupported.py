@@ -28,7 +28,6 @@ def configured(text: str) -> Config:
         "aclfile users.acl",
         "tls-port 6380",
         "cluster-enabled yes",
-        "replicaof 127.0.0.1 6379",
     ],
 )
 def test_refused(line: str) -> None:

@@ -46,7 +46,8 @@ def test_bytes_are_counted_from_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "good"), [(-1, False), (0, False), (10, False), (11, True), (13, True), (14, True), (15, False)]
+    ("offset", "good"),
+    [(-1, False), (0, False), (10, False), (11, True), (13, True), (14, True), (15, False)],
 )
 def test_what_is_remembered_can_be_continued(offset: int, good: bool) -> None:
     history = _history(offset=10)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from respcache.store import access
-from respcache.store.access import MOST, NEW, TICKS, AccessClock, Frequency, Recency
+from respcache.store.access import MOST, NEW, AccessClock, Frequency, Recency
 from respcache.store.slot import hash_slot
 
 SLOT = hash_slot(b"a")
