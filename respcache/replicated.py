@@ -231,7 +231,6 @@ class Following(Protocol):
         """Called once a second."""
 
 
-
 class NoMaster:
     """What a server follows that follows nobody, and cannot."""
 

@@ -181,6 +181,8 @@ class Server:
                 reply = probe.recv(64)
         except OSError:
             return False
+        if reply.startswith(b"-ERR The server is shutting down"):  # it could not load its data
+            return False
         return bool(reply) and not (loaded and reply.startswith(b"-LOADING"))
 
     @property

@@ -150,7 +150,7 @@ def test_one_write_per_turn_and_then_the_replies(tmp_path: Path, slow: SlowDisk,
             await asyncio.sleep(0)
             assert s.replies == [b"1", b"2"]
             assert s.text == b"onetwo"
-            assert slow.began == (policy == "everysec")
+            await s.until(lambda: slow.began == (policy == "everysec"))
             assert s.stream.reselected == 1
 
     run(test())
