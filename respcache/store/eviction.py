@@ -156,7 +156,7 @@ class Evictor:
                 db, slot, keys = drawn
                 count = len(keys)
                 worst = self._worst(db, slot, keys)
-                fair = count // self.samples + 1
+                fair = 2 * count // self.samples + 1
                 del worst[fair if fair < most else most :]
                 self._left -= count
                 self._due += count / self.samples - len(worst)

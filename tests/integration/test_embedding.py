@@ -372,15 +372,15 @@ def test_what_keeps_nothing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     """Not even if a client has it save; and files that lie about are not its own."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dump.rdb").write_bytes(b"somebody else's")
-    with respcache.start(port=0, enable_debug_command="yes", appendonly=False, save=False) as server:
-        with Wire(server.port) as c:
-            assert c("SET", "a", "1") == OK
-            assert c("SAVE") == OK
-            assert c("DEBUG", "RELOAD") == OK
-            assert c("GET", "a") == b"1"
-            where = Path(c("CONFIG", "GET", "dir")[1].decode())
-            name = c("CONFIG", "GET", "dbfilename")[1].decode()
-            assert (where / name).exists()
+    started = respcache.start(port=0, enable_debug_command="yes", appendonly=False, save=False)
+    with started as server, Wire(server.port) as c:
+        assert c("SET", "a", "1") == OK
+        assert c("SAVE") == OK
+        assert c("DEBUG", "RELOAD") == OK
+        assert c("GET", "a") == b"1"
+        where = Path(c("CONFIG", "GET", "dir")[1].decode())
+        name = c("CONFIG", "GET", "dbfilename")[1].decode()
+        assert (where / name).exists()
     assert not (where / name).exists()
     assert [path.name for path in tmp_path.iterdir()] == ["dump.rdb"]
     assert (tmp_path / "dump.rdb").read_bytes() == b"somebody else's"

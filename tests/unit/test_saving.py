@@ -379,6 +379,8 @@ def test_the_end(tmp_path: Path, points: str, save: bool | None, change: bool, s
 
 
 def test_the_end_without_preparation(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+
     async def test() -> None:
         async with rig(tmp_path, "3600 1") as r:
             r.fill()
@@ -387,7 +389,7 @@ def test_the_end_without_preparation(tmp_path: Path) -> None:
             r.db.set(b"late", b"v")
         assert len(Contents(r.path).keys) == 4
         assert os.listdir(tmp_path) == ["dump.rdb"]
-        for thread in threading.enumerate():
+        for thread in set(threading.enumerate()) - before:
             if thread.name.startswith("respcache-save"):
                 thread.join(5)
                 assert not thread.is_alive()

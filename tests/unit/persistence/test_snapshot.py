@@ -215,9 +215,14 @@ def test_a_big_value_is_copied_once(process: Process, monkeypatch: pytest.Monkey
     process("SADD", "{t}a", *range(5000))
     expected = contents(process.keyspace)
     taken = process.snapshot()
-    copied = []
+    copied: list[int] = []
     plain = SetTable.copy
-    monkeypatch.setattr(SetTable, "copy", lambda self: copied.append(len(self)) or plain(self))
+
+    def copy(table: SetTable) -> SetTable:
+        copied.append(len(table))
+        return plain(table)
+
+    monkeypatch.setattr(SetTable, "copy", copy)
     for number in range(10):
         process("SADD", "{t}a", b"new%d" % number)
     assert copied == [5000]

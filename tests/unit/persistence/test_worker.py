@@ -16,9 +16,13 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_one_after_another_in_another_thread() -> None:
-    worker, seen = Worker("test"), []
-    futures = [worker.submit(lambda number=number: seen.append((number, threading.current_thread().name)))
-               for number in range(100)]  # fmt: skip
+    worker = Worker("test")
+    seen: list[tuple[int, str]] = []
+
+    def note(number: int) -> None:
+        seen.append((number, threading.current_thread().name))
+
+    futures = [worker.submit(note, number) for number in range(100)]
     worker.shutdown()
     assert seen == [(number, "test") for number in range(100)]
     assert all(future.done() for future in futures)

@@ -48,12 +48,17 @@ def told(db: Database) -> list[tuple[bytes, object]]:
     return db.keeper.told
 
 
+def updated(db: Database) -> None:
+    db.peek(b"a")
+    db.update(b"a", b"new", APPEND)
+
+
 CHANGES: list[Callable[[Database], object]] = [
     lambda db: db.set(b"a", b"new"),
     lambda db: db.set_all([b"a", b"new"]),
     lambda db: db.replace(b"a", b"new", APPEND),
     lambda db: db.put(b"a", b"new", None),
-    lambda db: db.peek(b"a") and db.update(b"a", b"new", APPEND),
+    updated,
     lambda db: db.delete(b"a"),
     lambda db: db.take(b"a", APPEND),
     lambda db: db.expire_at(b"a", 9000),
