@@ -2,8 +2,9 @@
 
 A read-through cache: GET, and on a miss SET, of keys drawn by Zipf's law with exponent 1, in pipelines. The limit holds
 a part of the keys, a tenth by default: for each server and policy it is what the server says it uses once that many
-keys were set. Then a fresh server gets that limit and the load, half of it to warm up, half of it (or less: `--measured`) measured: the part of
-GETs that hit, commands per second, CPU time for each command, and the peak of resident memory over the limit.
+keys were set. Then a fresh server gets that limit and the load, half of it to warm up, the rest or a part of that
+(`--measured`) to measure: the part of GETs that hit, commands per second, CPU time for each command, and the peak of
+resident memory over the limit.
 
 A run without a limit shows what evicting costs. There every key misses once, and all fit. Linux only.
 """

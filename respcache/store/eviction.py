@@ -33,6 +33,7 @@ _MOST_COPIED = 4096  # keys of a shard that is copied
 _TRIES = 8  # slots that may turn out to be empty, before it is looked up anew which have keys
 _CROWDED = 8  # times as many keys as the mean, and a window, make a slot crowded
 _LATE = 4  # keys that may be missing from those that should have been found, before the mark is looked up anew
+_UNFAIR = 2  # times as many as its share a slot may lose at once; where most keys are equal they all seem bad
 _VAIN = 100  # marks that may be looked up without finding a key
 
 Shard = Mapping[bytes, object]
@@ -156,7 +157,7 @@ class Evictor:
                 db, slot, keys = drawn
                 count = len(keys)
                 worst = self._worst(db, slot, keys)
-                fair = 2 * count // self.samples + 1
+                fair = _UNFAIR * count // self.samples + 1
                 del worst[fair if fair < most else most :]
                 self._left -= count
                 self._due += count / self.samples - len(worst)

@@ -25,7 +25,7 @@ from respcache.store.slot import BRACE, MASK, SLOTS, hash_slot, tagged_slot
 
 _EIGHTH = 3
 _MOST_CHANGED = 8192  # containers whose measuring is put off
-_SOME_SLOTS = 128
+_SOME_SLOTS = 256
 _CHUNK = 16  # bytes that the C library adds to a table
 
 

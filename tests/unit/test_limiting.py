@@ -89,7 +89,7 @@ def test_plain_reads_have_no_gate() -> None:
 def connected(number: int, size: int, no_evict: bool = False) -> Any:
     link = SimpleNamespace(input_pending=size, output_pending=0, closed=False)
     link.close = lambda flush: setattr(link, "closed", not flush)
-    return SimpleNamespace(id=number, connection=link, no_evict=no_evict, peer=b"127.0.0.1:1")
+    return SimpleNamespace(id=number, connection=link, no_evict=no_evict, is_replica=False, peer=b"127.0.0.1:1")
 
 
 @pytest.mark.parametrize(("setting", "maxmemory"), [(1000_000, 0), (-10, 10_000_000)])
