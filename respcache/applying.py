@@ -75,7 +75,9 @@ class Applier(Replayer):
         self._ahead = bytearray()  # what has come and is not applied, from the history's offset on
         self._reader: RequestReader | None = None  # of what is torn
         self._queue: list[list[bytes]] | None = None  # behind MULTI
-        self._begun = 0  # the offset before that
+        # Offsets inside of a piece are dear, and only the last is of use: they are asked for when all has run.
+        self._begun: Callable[[], int] = lambda: 0  # the offset before that
+        self._asked: Callable[[], int] | None = None  # the offset before the last GETACK
         for name in SPECIAL:
             self._table.pop(name, None)
             self._table.pop(name.upper(), None)
@@ -94,7 +96,7 @@ class Applier(Replayer):
         self.client.created = self.client.seen = monotonic()
         self.read = self._at = self._server.history.offset
         self._ahead = bytearray()
-        self._reader = self._queue = None
+        self._reader = self._queue = self._asked = None
         self._new_parser()
 
     def feed(self, data: bytes) -> None:
@@ -111,6 +113,9 @@ class Applier(Replayer):
         finally:
             server.nested = nested
             self._settle(data)
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            self.acknowledge(asked())
         if server.waiting.ready:
             serve(server)
 
@@ -121,7 +126,7 @@ class Applier(Replayer):
 
     def _settle(self, data: bytes) -> None:
         """Gives to the history, and on to others, what is applied now."""
-        done = self._at if self._queue is None else self._begun
+        done = self._at if self._queue is None else self._begun()
         count = done - self._server.history.offset
         if self._ahead or count < len(data):
             ahead = self._ahead
@@ -255,11 +260,11 @@ class Applier(Replayer):
         elif self._queue is not None:
             self._queue.append(argv)
         elif name == b"multi":
-            self._begun = before()
+            self._begun = before
             self._queue = []
         elif name == b"replconf":
             if len(argv) > 1 and argv[1].lower() == b"getack":
-                self.acknowledge(before())
+                self._asked = before
         else:
             self(argv)
 

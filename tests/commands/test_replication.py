@@ -102,11 +102,6 @@ def _online(c: Wire) -> bool:
 # Errors and plain replies
 
 
-def test_role_of_a_master(c: Wire) -> None:
-    assert c("ROLE") == [b"master", 0, []]
-    assert c("ROLE", "x") == arity_error("role")
-
-
 @pytest.mark.parametrize(
     ("words", "error"),
     [

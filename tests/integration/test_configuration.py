@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -75,7 +74,7 @@ def test_renames_that_are_refused(tmp_path: Path) -> None:
         respcache.Server(rename_command=("get", "set"))
 
 
-# What is refused, and what is warned of
+# What is refused
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,6 @@ def test_renames_that_are_refused(tmp_path: Path) -> None:
         ("aclfile", "x"),
         ("tls-port", "1"),
         ("cluster-enabled", "yes"),
-        ("replicaof", "h", "1"),
     ],
 )
 def test_refused(words: tuple[str, ...]) -> None:
@@ -95,19 +93,6 @@ def test_refused(words: tuple[str, ...]) -> None:
 
 def test_nowhere_to_listen() -> None:
     assert fails("--port", "0") == "Configured to not listen anywhere, exiting.\n"
-
-
-@pytest.mark.parametrize(
-    ("args", "warned"),
-    [
-        ((), []),
-        (("--appendonly", "no"), []),
-        (("--appendonly", "yes", "--maxmemory", "1gb", "--save", "900 1"), ["maxmemory"]),
-    ],
-)
-def test_warnings(args: tuple[str, ...], warned: list[str]) -> None:
-    with start_respcache(*args) as server:
-        assert re.findall(r" # '([a-z]+)' has no effect yet in respcache ", server.log) == warned
 
 
 @pytest.mark.parametrize("start", BOTH)
