@@ -163,7 +163,7 @@ def tell(rounds: Rounds) -> None:
     assert ledger.survived
 
 
-@repeated(ROUNDS * 2 // 3, LONG)
+@repeated(ROUNDS * 3 // 4, LONG)
 def test_the_log(seed: int, rounds: int) -> None:
     """`always` and `no` lose nothing: the kernel has what was written before the reply left. Nor does `everysec`,
     but while a sync runs it keeps what comes to itself, as Redis does."""
