@@ -78,12 +78,12 @@ def test_age_and_idle(c: Wire, connect: Connect) -> None:
     other("PING")
     time.sleep(1.05)
     mine, number = info(c), c("CLIENT", "ID") + 1
-    assert int(mine["age"]) >= 1  # a busy machine may take its time
-    assert mine["idle"] == "0"
+    assert int(mine["age"]) >= 1  # a busy machine may take its time, and Redis's clock ticks now and then
+    assert mine["idle"] in ("0", "1")
     theirs = line_of(c, number)
-    assert theirs["age"] == theirs["idle"] != "0"
+    assert int(theirs["age"]) >= int(theirs["idle"]) >= 1
     other("PING")
-    assert line_of(c, number)["idle"] == "0"
+    assert line_of(c, number)["idle"] in ("0", "1")
 
 
 def test_list_by_id(c: Wire, connect: Connect) -> None:

@@ -215,6 +215,7 @@ def refuses_all(c: Wire) -> None:
     assert before == (c("DEBUG", "DIGEST"), info(c)["master_repl_offset"])
 
 
+@pytest.mark.long
 def test_a_master_that_is_cut_off_and_comes_back(network: Network, wires: list[Wire]) -> None:
     """The replicas lose their master for longer than repl-timeout, and go on with it."""
     master, *_ = wires
@@ -250,6 +251,7 @@ def test_a_short_cut(network: Network, wires: list[Wire]) -> None:
     assert stats["sync_full"] == "2"
 
 
+@pytest.mark.long
 def test_two_masters_become_one(network: Network, wires: list[Wire]) -> None:
     """The majority gets a new master meanwhile. Of the old one's writes those stay that a replica had."""
     old, new, other = wires

@@ -60,6 +60,7 @@ def test_all_have_the_same_data(kinds: str) -> None:
     run_chain(kinds, 3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kinds", ["ro", "oo", "or"])
 def test_data_of_known_size(kinds: str) -> None:
     run_chain(kinds, 1, ("--repl-diskless-sync", "no"))

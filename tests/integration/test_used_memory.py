@@ -49,7 +49,7 @@ def grown(kind: str, size: int, *settings: tuple[str, str]) -> tuple[int, int]:
         return resident_bytes(server.pid) - before[0], used(c) - before[1]
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [pytest.param(size, marks=() if size == 20 else pytest.mark.long) for size in SIZES])
 @pytest.mark.parametrize("kind", KINDS)
 def test_used_memory(kind: str, size: int) -> None:
     real, told = grown(kind, size)
