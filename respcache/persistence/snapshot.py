@@ -26,7 +26,7 @@ CHUNK = 64 * 1024
 """Bytes given to the writer at a time; the checksum of so many takes a quarter of a millisecond."""
 SLICE = 0.001
 """Seconds of walking before the loop gets its turn, while there is nothing else to do."""
-SHARE = 0.4
+SHARE = 0.35
 """While there is, seconds of walking for each second in which the loop did something else."""
 IDLE = 0.00003
 """Seconds in a turn of the loop up to which it had nothing to do."""
