@@ -1,15 +1,18 @@
 """Gates: what refuses commands while the server is in a state in which it must not run them.
 
-`loading`: data is being loaded, and only commands with the flag LOADING run. `misconf`: data that is to be kept on
-disk cannot be written there, so nobody may change any. Both refuse when a command is queued as well as when it would
-run; what EXEC runs was looked at with EXEC itself.
+Some close to writes: data cannot be written to disk (`misconf`), too few replicas would have it (`few_replicas`), it is
+somebody else's (`readonly`). The others close to all commands without a flag: data is being loaded (`loading`), or may
+be old (`masterdown`). A command is refused when it is queued as well as when it would run.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from respcache.protocol.errors import Rejection, wrong_arity
-from respcache.registry import LOADING, STALE, WRITE, Command, Handler
+from respcache.registry import LOADING, STALE, WRITE, Command, Flag, Handler
 from respcache.state import Client, ServerState
+from respcache.transaction import Transaction
 
 READONLY_ERROR = Rejection(b"READONLY You can't write against a read only replica.")
 MASTERDOWN_ERROR = Rejection(
@@ -46,88 +49,83 @@ def _check_arity(command: Command, arguments: int) -> None:
         raise wrong_arity(command.name)
 
 
-def misconf(command: Command, handler: Handler) -> Handler:
-    """The gate that lets no write through, nor PING, so that whoever watches the server notices."""
+def _closed(
+    command: Command,
+    handler: Handler,
+    harmless: Callable[[Transaction | None], bool],
+    reason: Callable[[ServerState], Rejection | None],
+) -> Handler:
+    """What stands for a command while a gate is closed: it is refused for this reason, if there is one at that moment.
+
+    An EXEC may pass if what it would run is harmless; what it does run was so looked at.
+    """
     is_exec = command.name == "exec"
-    if not command.flags & WRITE and not is_exec and command.name != "ping":
-        return handler
 
     def refuse(client: Client, *arguments: bytes) -> bytes:
         _check_arity(command, len(arguments))
-        server, transaction = client.server, client.transaction
-        harmless = is_exec and (transaction is None or not transaction.flags & WRITE)
-        if harmless or server.nested or not server.misconf:
+        server = client.server
+        if server.nested or (is_exec and harmless(client.transaction)):
             return handler(client, *arguments)
-        raise Rejection(server.misconf[max(server.misconf)])
+        error = reason(server)
+        if error is None:
+            return handler(client, *arguments)
+        raise error
 
     return refuse
+
+
+def _no_write(transaction: Transaction | None) -> bool:
+    return transaction is None or not transaction.flags & WRITE
+
+
+def _against_writes(
+    command: Command, handler: Handler, reason: Callable[[ServerState], Rejection | None]
+) -> Handler:
+    if not command.flags & WRITE and command.name != "exec":
+        return handler
+    return _closed(command, handler, _no_write, reason)
+
+
+def _against_all_but(flag: Flag, command: Command, handler: Handler, error: Rejection) -> Handler:
+    if command.flags & flag and command.name != "exec":
+        return handler
+
+    def harmless(transaction: Transaction | None) -> bool:
+        return transaction is None or all(entry.command.flags & flag for entry, _, _ in transaction.queued)
+
+    return _closed(command, handler, harmless, lambda _server: error)
+
+
+def misconf(command: Command, handler: Handler) -> Handler:
+    """The gate that lets no write through, nor PING, so that whoever watches the server notices."""
+    if command.name == "ping":
+        return _closed(command, handler, _no_write, _trouble)
+    return _against_writes(command, handler, _trouble)
+
+
+def _trouble(server: ServerState) -> Rejection | None:
+    return Rejection(server.misconf[max(server.misconf)]) if server.misconf else None
 
 
 def few_replicas(command: Command, handler: Handler) -> Handler:
     """The gate of min-replicas-to-write: no write is taken that too few would have."""
-    is_exec = command.name == "exec"
-    if not command.flags & WRITE and not is_exec:
-        return handler
-
-    def refuse(client: Client, *arguments: bytes) -> bytes:
-        server = client.server
-        if server.mastering.good >= server.config.min_replicas_to_write or server.nested:
-            return handler(client, *arguments)
-        _check_arity(command, len(arguments))
-        transaction = client.transaction
-        if is_exec and (transaction is None or not transaction.flags & WRITE):
-            return handler(client, *arguments)
-        raise NOREPLICAS
-
-    return refuse
-
-
-def loading(command: Command, handler: Handler) -> Handler:
-    """The gate of a server that is loading its data."""
-    is_exec = command.name == "exec"
-    if command.flags & LOADING and not is_exec:
-        return handler
-
-    def refuse(client: Client, *arguments: bytes) -> bytes:
-        _check_arity(command, len(arguments))
-        transaction = client.transaction
-        queued = transaction.queued if transaction is not None else []
-        if client.server.nested or (is_exec and all(entry.command.flags & LOADING for entry, _, _ in queued)):
-            return handler(client, *arguments)
-        raise LOADING_ERROR
-
-    return refuse
+    return _against_writes(
+        command,
+        handler,
+        lambda server: NOREPLICAS if server.mastering.good < server.config.min_replicas_to_write else None,
+    )
 
 
 def readonly(command: Command, handler: Handler) -> Handler:
     """The gate of a replica that nobody but its master may change."""
-    is_exec = command.name == "exec"
-    if not command.flags & WRITE and not is_exec:
-        return handler
+    return _against_writes(command, handler, lambda _server: READONLY_ERROR)
 
-    def refuse(client: Client, *arguments: bytes) -> bytes:
-        _check_arity(command, len(arguments))
-        transaction = client.transaction
-        harmless = is_exec and (transaction is None or not transaction.flags & WRITE)
-        if harmless or client.server.nested:
-            return handler(client, *arguments)
-        raise READONLY_ERROR
 
-    return refuse
+def loading(command: Command, handler: Handler) -> Handler:
+    """The gate of a server that is loading its data."""
+    return _against_all_but(LOADING, command, handler, LOADING_ERROR)
 
 
 def masterdown(command: Command, handler: Handler) -> Handler:
     """The gate of a replica whose link is down, and that is not to show data that may be old."""
-    is_exec = command.name == "exec"
-    if command.flags & STALE and not is_exec:
-        return handler
-
-    def refuse(client: Client, *arguments: bytes) -> bytes:
-        _check_arity(command, len(arguments))
-        transaction = client.transaction
-        queued = transaction.queued if transaction is not None else []
-        if client.server.nested or (is_exec and all(entry.command.flags & STALE for entry, _, _ in queued)):
-            return handler(client, *arguments)
-        raise MASTERDOWN_ERROR
-
-    return refuse
+    return _against_all_but(STALE, command, handler, MASTERDOWN_ERROR)

@@ -45,6 +45,21 @@ class Encoder(Protocol):
         """The end, when all that is before it was sealed."""
 
 
+def _one_by_one(
+    encoder: Encoder, db: int, slot: int, shard: Mapping[bytes, Value], deadlines: Mapping[bytes, int] | None
+) -> tuple[list[bytes], list[bytes]]:
+    """What `Encoder.shard` returns, of an encoder that has no faster way than its entries."""
+    when = deadlines or _NONE
+    found: list[bytes] = []
+    big: list[bytes] = []
+    for key, value in shard.items():
+        if type(value) is not bytes and is_heavy(value):
+            big.append(key)
+        else:
+            found += encoder.entry(db, slot, key, value, when.get(key))
+    return found, big
+
+
 class RdbEncoder:
     """RDB. `aux` are notes about the file, `note` tells of the uses of a key, if they are to be kept."""
 
@@ -82,15 +97,7 @@ class RdbEncoder:
         """Entries, in the order of the keys."""
         if self._note is None:
             return rdb_write.shard_entries(shard, deadlines, self._form, self._compress)
-        deadlines = deadlines or _NONE
-        found: list[bytes] = []
-        big: list[bytes] = []
-        for key, value in shard.items():
-            if type(value) is not bytes and is_heavy(value):
-                big.append(key)
-            else:
-                found += self.entry(db, slot, key, value, deadlines.get(key))
-        return found, big
+        return _one_by_one(self, db, slot, shard, deadlines)
 
     def entry(self, db: int, slot: int, key: bytes, value: Value, deadline: int | None) -> Iterator[bytes]:
         """One entry in pieces."""
@@ -127,15 +134,7 @@ class CommandEncoder:
         self, db: int, slot: int, shard: Mapping[bytes, Value], deadlines: Mapping[bytes, int] | None
     ) -> tuple[list[bytes], list[bytes]]:
         """Commands for each key."""
-        deadlines = deadlines or _NONE
-        found: list[bytes] = []
-        big: list[bytes] = []
-        for key, value in shard.items():
-            if type(value) is not bytes and is_heavy(value):
-                big.append(key)
-            else:
-                found += self.entry(db, slot, key, value, deadlines.get(key))
-        return found, big
+        return _one_by_one(self, db, slot, shard, deadlines)
 
     def entry(self, db: int, slot: int, key: bytes, value: Value, deadline: int | None) -> Iterator[bytes]:
         """The commands of one key."""
