@@ -6,6 +6,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Hashable, Sequence
 
 from respcache.clock import Clock, monotonic
+from respcache.clustered import Clustering
 from respcache.config import Config
 from respcache.durable import Appending, Loading, Saving
 from respcache.features.blocking import Pause, Waiter, Waiting
@@ -46,6 +47,7 @@ class Client:
     """One connection, as commands see it."""
 
     __slots__ = (
+        "asking",
         "authenticated",
         "base",
         "connection",
@@ -68,6 +70,7 @@ class Client:
         "obeyed",
         "paused",
         "peer",
+        "readonly",
         "replica",
         "resp",
         "seen",
@@ -110,6 +113,8 @@ class Client:
         self.obeyed = False  # what it sends was run before, and was right: a file that is loaded, a master
         self.monitors = False  # MONITOR
         self.subscriber: Subscriber | None = None  # None without subscriptions
+        self.asking = False  # ASKING: its next request may go to a slot that is being imported
+        self.readonly = False  # READONLY: it is served by a replica
         self.replica: Replica | None = None  # what it said of itself, if it is one or wants to be
         self.paused = False  # waits: for keys, a timeout, or CLIENT UNPAUSE
         self.waiter: Waiter | None = None  # what for, unless it is CLIENT UNPAUSE
@@ -275,6 +280,7 @@ class ServerState:
         "appending",
         "clients",
         "clock",
+        "cluster",
         "config",
         "config_path",
         "following",
@@ -330,6 +336,7 @@ class ServerState:
         self.run_id = run_id
         self.history = History()
         self.following: Following = NoMaster()
+        self.cluster: Clustering | None = None  # None: this server is no node of a cluster
         self.config_path = ""  # absolute path of the configuration file, or empty
         self.keyspace = Keyspace(config.databases, clock)
         self.memory = MemoryLimit(self.keyspace, config)
