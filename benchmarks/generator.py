@@ -28,6 +28,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
+from respcache.store.slot import SLOTS, hash_slot
+
 RAND = "__rand_int__"  # twelve random digits below `keys`: redis-benchmark's own placeholder
 INDEX = "__index__"  # twelve digits of a running number; in `fill` only
 VALUE = "__value__"  # `size` bytes of x
@@ -117,20 +119,37 @@ def template(argv: Sequence[str], size: int) -> list[bytes]:
     return [argument.replace(VALUE, "x" * size).encode() for argument in argv]
 
 
-def requests(test: Test, keys: int, size: int, seed: int = 7) -> Iterator[bytes]:
-    """Endless encoded requests of a test; the same seed gives the same requests."""
+Slots = tuple[int, int]
+"""The first and the last hash slot of a node."""
+
+ALL_SLOTS: Slots = (0, SLOTS - 1)
+
+
+def numbers(test: Test, keys: int, slots: Slots) -> list[int]:
+    """The numbers below `keys` of which the test's keys belong to these slots; of a test with one key for all
+    requests, all numbers."""
+    patterns = [word for word in test.argv[1:2] if RAND in word]
+    if slots == ALL_SLOTS or not patterns:
+        return list(range(keys))
+    first, last = slots
+    pattern = patterns[0].replace(RAND, "%012d")
+    return [number for number in range(keys) if first <= hash_slot((pattern % number).encode()) <= last]
+
+
+def requests(test: Test, keys: int, size: int, seed: int = 7, slots: Slots = ALL_SLOTS) -> Iterator[bytes]:
+    """Endless encoded requests of a test to a node with these slots; the same seed gives the same requests."""
     if test.inline:
         yield from itertools.repeat(b" ".join(template(test.argv, size)) + b"\r\n")
     arguments = template(test.argv, size)
     placeholder = RAND.encode()
-    draw = random.Random(seed).randrange
+    draw, drawn = random.Random(seed).choice, numbers(test, keys, slots)
     while True:
-        yield encode(*(a.replace(placeholder, b"%012d" % draw(keys)) for a in arguments))
+        yield encode(*(a.replace(placeholder, b"%012d" % draw(drawn)) for a in arguments))
 
 
-def batches(test: Test, keys: int, size: int, pipeline: int) -> list[bytes]:
+def batches(test: Test, keys: int, size: int, pipeline: int, slots: Slots = ALL_SLOTS) -> list[bytes]:
     """A pool of encoded batches of `pipeline` requests each, to be sent in turn."""
-    stream = requests(test, keys, size)
+    stream = requests(test, keys, size, slots=slots)
     one = len(next(stream))
     count = max(64, min(POOL_REQUESTS, POOL_BYTES // one) // pipeline)
     return [b"".join(itertools.islice(stream, pipeline)) for _ in range(count)]
@@ -215,12 +234,15 @@ def run(
     keys: int = 100_000,
     size: int = 10,
     seconds: float = 30.0,
+    slots: Slots = ALL_SLOTS,
+    sleeps: bool = False,
 ) -> Figures:
     """Send at least `count` requests, rounded up to whole batches, and measure the server process `pid`.
 
-    Raises LoadError if not all replies came within `seconds` or any was an error.
+    With `sleeps` it sleeps while there is nothing to do, for who shares a core with the server. Raises LoadError if
+    not all replies came within `seconds` or any was an error.
     """
-    pool = batches(test, keys, size, pipeline)
+    pool = batches(test, keys, size, pipeline, slots)
     total = -(-count // pipeline)
     with select.epoll() as poller:
         connections = {c.fileno(): c for c in (Connection(port, poller) for _ in range(min(clients, total)))}
@@ -234,6 +256,7 @@ def run(
                 itertools.islice(itertools.cycle(pool), total),
                 pipeline * test.lines,
                 seconds,
+                nap=1.0 if sleeps else 0.0,
             )
             elapsed = perf_counter() - started
             cpu = cpu_seconds(pid) - cpu
@@ -258,8 +281,11 @@ def _drive(
     work: Iterator[bytes],
     lines: int,
     seconds: float,
+    nap: float = 0.0,
 ) -> list[float]:
-    """Send all the work, each batch answered by `lines` lines; the batches' latencies in seconds."""
+    """Send all the work, each batch answered by `lines` lines; the batches' latencies in seconds.
+
+    `nap` is how long it may sleep, in seconds, while nothing comes."""
     latencies: list[float] = []
     deadline = perf_counter() + seconds
     busy = 0
@@ -269,7 +295,7 @@ def _drive(
         busy += 1
     poll = poller.poll
     while busy:
-        for fd, event in poll(0):
+        for fd, event in poll(nap):
             connection = connections[fd]
             if event & select.EPOLLOUT:
                 connection.flush()
@@ -321,9 +347,10 @@ def send_all(connection: socket.socket, commands: Iterable[bytes]) -> None:
         exchange(connection, b"".join(chunk), len(chunk))
 
 
-def prepare(port: int, test: Test, *, keys: int, size: int, count: int) -> None:
+def prepare(port: int, test: Test, *, keys: int, size: int, count: int, slots: Slots = ALL_SLOTS) -> None:
     """Bring a server's data to where a round of `count` requests of a test starts."""
     times = {"keys": keys, "requests": count}.get(str(test.count), 0) or int(test.count)
+    filled = numbers(test, times, slots) if test.count == "keys" else range(times)
     arguments = template(test.fill, size)
     placeholder = INDEX.encode()
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
@@ -331,8 +358,14 @@ def prepare(port: int, test: Test, *, keys: int, size: int, count: int) -> None:
             exchange(connection, encode(b"DEL", test.container.encode()), 1)
         send_all(
             connection,
-            (encode(*(a.replace(placeholder, b"%012d" % i) for a in arguments)) for i in range(times)),
+            (encode(*(a.replace(placeholder, b"%012d" % i) for a in arguments)) for i in filled),
         )
+
+
+def slot_range(text: str) -> Slots:
+    """`0-8191` as (0, 8191)."""
+    first, _, last = text.partition("-")
+    return int(first), int(last)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -347,6 +380,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--keys", type=int, default=100_000)
     parser.add_argument("--size", type=int, default=10, help="bytes of a value")
     parser.add_argument("--seconds", type=float, default=30.0, help="fail after so long")
+    parser.add_argument(
+        "--slots", type=slot_range, default=ALL_SLOTS, metavar="FIRST-LAST", help="only keys of these slots"
+    )
+    parser.add_argument(
+        "--sleeps", action="store_true", help="sleep while nothing comes, to share a core with the server"
+    )
     options = parser.parse_args(arguments)
     try:
         figures = run(
@@ -359,6 +398,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             keys=options.keys,
             size=options.size,
             seconds=options.seconds,
+            slots=options.slots,
+            sleeps=options.sleeps,
         )
     except (LoadError, OSError) as error:
         sys.exit(f"generator: {options.test}: {error}")

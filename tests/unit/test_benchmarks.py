@@ -17,14 +17,18 @@ from benchmarks.generator import (
     count_lines,
     encode,
     exchange,
+    numbers,
     prepare,
     quantile,
     requests,
     run,
+    slot_range,
 )
+from benchmarks.cluster import shares
 from benchmarks.idle import cumulative_ms
 from benchmarks.load import Row, Server, cells, headings, parse_csv, table
 from benchmarks.memory import key, value
+from respcache.store.slot import SLOTS, hash_slot
 
 
 def figures(cpu_us: float, rps: float = 1000.0) -> Figures:
@@ -47,6 +51,21 @@ def test_requests_repeat_with_the_seed_and_stay_within_the_keys() -> None:
 
     assert some(1) == some(1) != some(2)
     assert all(re.search(rb"key:00000000000\d\r\n", request) for request in some(1))
+
+
+def test_requests_stay_within_the_slots() -> None:
+    first, last = slots = slot_range("100-8191")
+    some = itertools.islice(requests(TESTS["get"], keys=1000, size=3, slots=slots), 200)
+    keys = {request.split(b"\r\n")[4] for request in some}
+    assert len(keys) > 100
+    assert all(first <= hash_slot(key) <= last for key in keys)
+
+
+def test_nodes_share_the_slots_and_the_keys() -> None:
+    ranges = shares(3)
+    assert [slot for first, last in ranges for slot in range(first, last + 1)] == list(range(SLOTS))
+    parts = [numbers(TESTS["set"], 1000, slots) for slots in ranges]
+    assert sorted(itertools.chain(*parts)) == list(range(1000))
 
 
 @pytest.mark.parametrize("name", TESTS)
