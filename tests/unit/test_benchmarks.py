@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.cluster import shares
 from benchmarks.generator import (
     TESTS,
     Figures,
@@ -24,7 +25,6 @@ from benchmarks.generator import (
     run,
     slot_range,
 )
-from benchmarks.cluster import shares
 from benchmarks.idle import cumulative_ms
 from benchmarks.load import Row, Server, cells, headings, parse_csv, table
 from benchmarks.memory import key, value
