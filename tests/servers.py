@@ -32,6 +32,10 @@ STOP_SECONDS = 5.0
 
 Version = tuple[int, ...]
 
+# Of several processes that run tests at once (pytest-xdist), each has ports of its own.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
 _running: set[Server] = set()
 _given: set[int] = set()
 
@@ -89,8 +93,10 @@ def free_port() -> int:
     """
     # Not the shared generator: hypothesis seeds that one, and two runs would ask for the same ports.
     candidates = random.Random()
-    for _ in range(1000):
-        port = candidates.randrange(20000, 22768)
+    for attempt in range(1000):
+        if attempt == 500:
+            _given.clear()  # most of them are free again
+        port = candidates.randrange(20000 + _WORKER, 22768, _WORKERS)
         if port not in _given and _can_bind(port) and _can_bind(port + 10000):
             _given.add(port)
             return port

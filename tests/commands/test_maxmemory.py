@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -215,8 +216,9 @@ def test_clients_with_big_buffers_are_closed(c: Wire, connect: Connect) -> None:
     assert c("CONFIG", "SET", "maxmemory-clients", "1mb") == OK
     before = info(c, "stats", "evicted_clients")
     part = b"*2\r\n$3\r\nGET\r\n$3000000\r\n" + b"x" * 2_000_000
-    for wire in (greedy, spared):
-        wire.raw(part)
+    spared.raw(part)
+    with contextlib.suppress(ConnectionError):  # it may be closed while it still sends
+        greedy.raw(part)
     for _ in range(50):
         if info(c, "stats", "evicted_clients") > before:
             break

@@ -12,7 +12,7 @@ import pytest
 
 from tests.load import info, wait_equal, wait_link
 from tests.servers import HAVE_ORACLE, Server, free_port, start_redis, start_respcache
-from tests.wire import Error, Status, Wire
+from tests.wire import OK, Error, Status, Wire
 
 pytestmark = pytest.mark.skipif(not HAVE_ORACLE, reason="needs a redis-server")
 
@@ -264,7 +264,8 @@ def test_the_file_of_the_configuration(kind: str, tmp_path: Path) -> None:
             assert text.startswith("# mine\nmaxclients 100\n\n# the end\n")
             assert f"replicaof 127.0.0.1 {master.port}\n" in text
             assert c("CONFIG", "GET", "replicaof") == [b"replicaof", b"127.0.0.1 %d" % master.port]
-            c("REPLICAOF", "NO", "ONE")
+            wait_link(server.port)  # while it loads its data it would refuse
+            assert c("REPLICAOF", "NO", "ONE") == OK
             c("CONFIG", "REWRITE")
             assert "replicaof" not in path.read_text()
 
