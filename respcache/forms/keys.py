@@ -66,6 +66,12 @@ def incrbyfloat(call: Call) -> Iterator[Words]:
     yield b"SET", call.arguments[0], call.parsed(), b"KEEPTTL"
 
 
+@form("migrate")
+def migrate(_call: Call) -> Sequence[Words]:
+    """Nothing: who moves keys tells which are gone, and most often later."""
+    return ()
+
+
 @form("restore", "restore-asking")
 def restore(call: Call) -> Iterator[Words]:
     """With ABSTTL; or `DEL key` of the one it replaced, if it was over on arrival."""

@@ -5,9 +5,23 @@ type (1 byte) | value | version (2 bytes LE) | CRC64 of all before it (8 bytes L
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+
 from respcache.persistence import crc64
-from respcache.persistence.rdb_write import BASE, DEFAULT, NEWEST, Format, least_version, write_value
+from respcache.persistence.rdb_write import (
+    BASE,
+    DEFAULT,
+    NEWEST,
+    Format,
+    least_version,
+    value_pieces,
+    write_value,
+)
 from respcache.store.database import Value
+
+PIECE = 64 * 1024
+"""Bytes that are sealed at a time: it takes a millisecond."""
 
 _TRAILER = 10
 
@@ -16,6 +30,20 @@ def pack(value: Value, form: Format = DEFAULT, compress: int = True) -> bytes:
     """A value under a seal, of the lowest version that it allows."""
     kind, body = write_value(value, form, compress)
     return seal(kind, body, max(BASE, least_version(kind)))
+
+
+def pack_pieces(value: Value, form: Format = DEFAULT, compress: int = True) -> Iterator[bytes | memoryview]:
+    """As `pack`, in pieces, for who does other things in between. The value must not change until the last one."""
+    kind, pieces = value_pieces(value, form, compress)
+    crc = 0
+    for piece in chain((b"%c" % kind,), pieces):
+        whole = memoryview(piece)
+        for start in range(0, len(whole), PIECE):
+            part = whole[start : start + PIECE]
+            crc = crc64.update(crc, part)
+            yield part
+    version = max(BASE, least_version(kind)).to_bytes(2, "little")
+    yield version + crc64.update(crc, version).to_bytes(8, "little")
 
 
 def seal(kind: int, body: bytes, version: int = BASE) -> bytes:

@@ -122,7 +122,6 @@ TO_COME_COMMANDS = {
         "client|caching",
         "client|tracking",
         "debug",
-        "migrate",
     ),
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from respcache.persistence import rdb_write
-from respcache.persistence.payload import pack, seal, unseal
+from respcache.persistence.payload import PIECE, pack, pack_pieces, seal, unseal
 from respcache.persistence.rdb_build import Limits
 from respcache.persistence.rdb_read import Value, read_value
 from respcache.persistence.source import RdbError, Source
@@ -36,6 +36,13 @@ def opened(payload: bytes) -> Value:
 def test_golden(value: bytes, payload: str) -> None:
     assert pack(value) == bytes.fromhex(payload)
     assert opened(bytes.fromhex(payload)) == value
+
+
+@pytest.mark.parametrize("value", [*(value for value, _ in VALUES), bytes(range(256)) * 1000])
+def test_in_pieces_it_is_the_same(value: Any) -> None:
+    pieces = list(pack_pieces(value, compress=0))
+    assert b"".join(pieces) == pack(value, compress=0)
+    assert max(map(len, pieces)) <= PIECE
 
 
 @pytest.mark.parametrize(("value", "_text"), VALUES, ids=[text[:24] for _, text in VALUES])
