@@ -5,13 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from respcache.cluster.nodes import Link, Node, View
-from respcache.cluster.services import Todo
-
-Way = Literal["", "force", "takeover"]
-"""How to fail over: with the master's help, without it, without anybody's."""
+from respcache.cluster.services import Todo, Way
 
 
 class Clustering(Protocol):
@@ -31,6 +28,10 @@ class Clustering(Protocol):
     @property
     def links(self) -> Sequence[tuple[Link, Node, bool]]:
         """All connections to known nodes; whether we made it."""
+
+    @property
+    def overflowed(self) -> int:
+        """How many connections were closed because more than cluster-link-sendbuf-limit waited to be sent."""
 
     def now(self) -> int:
         """Milliseconds since the epoch, as all times of nodes."""

@@ -11,6 +11,7 @@ import gc
 
 from respcache.clock import monotonic
 from respcache.limiting import evict_clients
+from respcache.routing import redirect_waiting
 from respcache.serve import serve
 from respcache.state import ServerState
 
@@ -65,7 +66,7 @@ class Cron:
         if self.server.waiting.ready:
             serve(self.server)
         if self.server.pause.active:
-            self._end_pause()
+            self.server.time_pause()
         if self.own_process:
             self._collect()
         if self._ticks % hz == 0:
@@ -80,6 +81,7 @@ class Cron:
         server.appending.cron()
         server.following.cron()
         server.mastering.cron()
+        redirect_waiting(server)
         stats, timeout = server.stats, server.config.timeout
         received, sent = stats.net_input, stats.net_output
         for client in list(server.clients.values()):
@@ -97,7 +99,7 @@ class Cron:
         """Deletes keys that are due, in slices."""
         self._expiry = None
         server = self.server
-        active = server.active_expire and not server.following.on
+        active = server.active_expire and not server.following.on and not server.pause.active
         look = server.keyspace.next_look() if active else None
         if look is None or look > server.clock.ms():
             return
@@ -113,10 +115,6 @@ class Cron:
         graveyard = self.server.keyspace.graveyard
         if graveyard and graveyard.free_slice(FREE_SLICE):
             self._freeing = self.server.loop.call_later(FREE_PAUSE, self._free)
-
-    def _end_pause(self) -> None:
-        if self.server.pause.until <= self.server.clock.ms():
-            self.server.unpause()
 
     def _collect(self) -> None:
         """Collects the young garbage and freezes the rest.

@@ -16,12 +16,14 @@ from respcache.features.blocking import Disconnect, Pause
 from respcache.features.pubsub import restrict
 from respcache.features.stats import CommandStats, Stats
 from respcache.gates import few_replicas, loading, masterdown, misconf, readonly
+from respcache.holding import holding
 from respcache.limiting import limiting, sparing
 from respcache.monitoring import as_replica, monitoring, replicating
 from respcache.propagating import propagating
 from respcache.protocol.errors import NOAUTH, NOT_IN_MULTI, wrong_arity
 from respcache.protocol.reply import QUEUED
 from respcache.registry import BRIEF, MAY_REPLICATE, NO_AUTH, NO_MULTI, WRITE, Command, Handler, Registry
+from respcache.routing import once_asked, routing
 from respcache.serve import serving
 from respcache.state import Client
 from respcache.table import Entry, Mode
@@ -75,6 +77,8 @@ GATES: dict[str, Layer] = {
     "few-replicas": few_replicas,
     "misconf": misconf,
     "memory": limiting,
+    "cluster": routing,
+    "held": holding,
 }
 """What decides whether commands may run, innermost first."""
 
@@ -103,6 +107,7 @@ class Dispatcher:
         self.queueing = Mode("queueing")
         self._others: dict[str, Mode] = {}  # by name; made when they are first asked for
         self._base: dict[str, Layer] = {
+            "asking": once_asked,
             "unauthenticated": require_auth,
             "subscribed": restrict,
             "monitoring": as_replica,
@@ -114,6 +119,11 @@ class Dispatcher:
     def mute(self, mode: Mode) -> Mode:
         """The mode in which the same commands run and nothing is replied."""
         return mode if mode.name.startswith("muted ") else self._mode(f"muted {mode.name}")
+
+    @property
+    def asking(self) -> Mode:
+        """Of clients whose last request was ASKING."""
+        return self._mode("asking")
 
     @property
     def unauthenticated(self) -> Mode:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from respcache.clock import monotonic
 from respcache.features.blocking import Disconnect, Pause
 from respcache.protocol.errors import (
+    Redirection,
     Rejection,
     ReplyError,
     unknown_command,
@@ -32,6 +33,9 @@ def execute(client: Client, argv: list[bytes]) -> bytes:
         client.server.stats.error(error.code)
         if client.transaction is not None:
             client.transaction.broken = True
+        elif client.asking:
+            client.asking = False
+            client.rest()
         return b"" if client.swallow() else error.reply
     client.last = entry
     client.names = argv[:first]
@@ -127,7 +131,9 @@ def error_reply(client: Client, entry: Entry, words: int, error: Exception) -> t
             client.transaction.broken = True
             if command.name == "exec":
                 client.discard()
-                error = Rejection(b"EXECABORT Transaction discarded because of: " + error.text.removeprefix(b"ERR "))
+                if not isinstance(error, Redirection):
+                    reason = error.text.removeprefix(b"ERR ")
+                    error = Rejection(b"EXECABORT Transaction discarded because of: " + reason)
     else:
         entry.stats.failed += 1
         if not isinstance(error, ReplyError):

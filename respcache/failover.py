@@ -63,7 +63,7 @@ class Failover:
             log.info("FAILOVER requested.")
         self._target, self._force = target, force
         self.state = WAITING
-        self._server.start_pause(FOR_EVER, all_commands=False)
+        self._server.start_pause(FOR_EVER, all_commands=False, who="failover")
         if milliseconds:
             self._timer = self._server.loop.call_later(milliseconds / 1000, self._time_is_up)
 
@@ -122,7 +122,7 @@ class Failover:
         self._cancel_timer()
         self.state = NONE
         self._target = None
-        self._server.unpause()
+        self._server.unpause("failover")
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -44,7 +44,6 @@ class Following:
         self._connecting: asyncio.Task[None] | None = None
         self._link: MasterLink | None = None
         self._applier: Applier | None = None  # of the stream, also while the link is down
-        self._continues = False  # the data is that of the history, up to its offset
         self._failover = False  # the next handshake asks for one
         self._full: Full | None = None  # what the data that comes is said to be
         self._nameless = False  # the master does not say, and wants no acknowledgements
@@ -58,16 +57,27 @@ class Following:
         self._wants_sync = False  # the master waits for it
         self.on = False
         """This server is a replica."""
+        self.hides = False
+        """What is due is not deleted here: that is its master's business."""
+        self.continues = False
+        """The data is that of the master's history, up to our offset."""
         for name in ("replica-read-only", "replica-serve-stale-data", "replica-ignore-maxmemory"):
             server.config.on_change(name, self._judge)
 
     # Life
 
     def start(self) -> None:
-        """Follows whom the configuration names."""
-        if self._server.config.replicaof:
-            host, port = self._server.config.replicaof
-            self._turn(host, port)
+        """Follows whom the configuration names, or whom this node of a cluster replicates."""
+        configured = self._configured()
+        if configured is not None:
+            self._turn(*configured)
+
+    def _configured(self) -> tuple[str, int] | None:
+        cluster = self._server.cluster
+        if cluster is not None:
+            master = cluster.view.myself.master
+            return (master.ip, master.port) if master is not None and master.ip else None
+        return self._server.config.replicaof or None
 
     async def stop(self) -> None:
         """Closes the link. The server still is a replica."""
@@ -85,9 +95,9 @@ class Following:
         """The data that was loaded at start is that of a history up to an offset."""
         mine = self._server.history
         mine.create_backlog(self._server.config.repl_backlog_size)
-        if self._server.config.replicaof:
+        if self._configured() is not None:
             mine.adopt(history, offset)
-            self._continues = True
+            self.continues = True
             self._selected = selected
         else:
             mine.restore(history, offset)
@@ -106,7 +116,7 @@ class Following:
             if server.history.backlog is None:  # changes were not counted
                 server.history.renew()
                 server.history.create_backlog(server.config.repl_backlog_size)
-            self._continues = True
+            self.continues = True
             self._applier = None
             self._selected = server.mastering.selected
         self._failover = failover
@@ -134,7 +144,7 @@ class Following:
 
     def _become_master(self) -> None:
         self._disconnect()
-        self.on = self._continues = self._failover = False
+        self.on = self.continues = self._failover = False
         self._applier = None
         self._server.config.put("replicaof", ())
         self._server.mastering.turn()
@@ -152,8 +162,8 @@ class Following:
     def _judge(self) -> None:
         """Has refused, and hidden, what must be now."""
         server, config = self._server, self._server.config
-        only = self.on and bool(config.replica_read_only)
-        server.keyspace.hide(only)
+        self.hides = only = self.on and bool(config.replica_read_only)
+        server.keyspace.hide(only or server.pause.active)
         exempt = self.on and bool(config.replica_ignore_maxmemory)
         if exempt != server.memory.exempt:
             server.memory.exempt = exempt
@@ -165,6 +175,7 @@ class Following:
 
     def _unblock(self) -> None:
         """Nobody waits any more for what only a master brings about."""
+        self._server.held.abandon(UNBLOCKED)
         for client in list(self._server.clients.values()):
             if client.waiter is not None:
                 self._server.end_wait(client.waiter, UNBLOCKED.reply)
@@ -185,7 +196,7 @@ class Following:
             encode(config.replica_announce_ip),
             encode(config.masteruser),
             encode(config.masterauth),
-            history.id if self._continues else "",
+            history.id if self.continues else "",
             history.offset + 1,
             self._failover,
         )
@@ -227,7 +238,7 @@ class Following:
             log.info("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.")
             self._start(link)
             return
-        self._continues = False
+        self.continues = False
         self._applier = None
         self._full = outcome if isinstance(outcome, Full) else None
         self._nameless = self._full is None
@@ -267,7 +278,7 @@ class Following:
             self._applier.follow(link, peer, local)
         client = self._applier.client
         server.clients[client.id] = client
-        self._continues = True
+        self.continues = True
         link.start(self._applier)
         self._judge()
         self._acknowledge(server.history.offset)
@@ -376,6 +387,16 @@ class Following:
     def syncing(self) -> bool:
         """Whether it is getting all data."""
         return self._link is not None and self._link.phase == "sync"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the master."""
+        return self._host, self._port
+
+    @property
+    def fresh_at(self) -> float:
+        """When something came from the master, or when the link to it was lost, monotonic; 0: there never was one."""
+        return self._link.heard if self._link is not None and self.link_up else self._down_since
 
     @property
     def selected(self) -> int:

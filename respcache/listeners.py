@@ -12,6 +12,7 @@ from functools import partial
 
 from respcache.connection import Connection
 from respcache.log import logger as log
+from respcache.sockets import listening
 from respcache.state import ServerState
 
 
@@ -29,11 +30,12 @@ class Listeners:
         self.path = ""
         """Of the Unix socket."""
 
-    async def listen(self) -> None:
-        """Opens what the configuration asks for. Raises OSError, and then `close` is still to be called."""
+    async def listen(self, port: int) -> None:
+        """Opens what the configuration asks for, with this port. Raises OSError, and then `close` is still to be
+        called."""
         config = self._config
-        if config.port or not config.unixsocket:
-            self._listen_on(self._bind(config.port))
+        if port or not config.unixsocket:
+            self._listen_on(self._bind(port))
             await self._open(self._bound)
         if config.unixsocket:
             await self._listen_unix(os.path.abspath(config.unixsocket))
@@ -68,21 +70,7 @@ class Listeners:
         return bound
 
     def _bind_one(self, host: str, port: int) -> socket.socket:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        name = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
-        made = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            if os.name == "posix":  # elsewhere it would let two servers share a port
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            made.bind((name, port))
-            made.listen(self._config.tcp_backlog)
-            made.setblocking(False)
-        except BaseException:
-            made.close()
-            raise
-        return made
+        return listening(host, port, self._config.tcp_backlog)
 
     async def _open(self, bound: list[socket.socket]) -> None:
         """Accepts connections on sockets that listen, unless they were closed meanwhile."""

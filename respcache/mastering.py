@@ -286,7 +286,7 @@ class Mastering:
         writer = self._server.appending.writer
         if mark is not None and writer is not None:
             writer.when_synced = self._look_at_waits
-        if not self._asked and self.replicas and self._failover.state == "no-failover":
+        if not self._asked and self.replicas and not self._stands_still:
             self._asked = True
             self._server.loop.call_soon(self._ask)
 
@@ -345,6 +345,12 @@ class Mastering:
         self.flush()
         self._failover.look()
 
+    @property
+    def _stands_still(self) -> bool:
+        """Whether somebody who takes over waits for the last byte of the stream."""
+        cluster = self._server.cluster
+        return self._failover.state != "no-failover" or (cluster is not None and cluster.view.paused)
+
     def abort_failover(self) -> None:
         """FAILOVER ABORT. Raises ReplyError."""
         self._failover.abort()
@@ -362,7 +368,7 @@ class Mastering:
         if not self.replicas:
             self._free_backlog(now)
             return
-        leads = not server.following.on and self._failover.state == "no-failover"
+        leads = not server.following.on and not self._stands_still
         if leads and self._seconds % config.repl_ping_replica_period == 0:
             self.flush()
             self._feed(PING)

@@ -17,6 +17,7 @@ from respcache.state import Client, ServerState
 VERBATIM = frozenset(
     {
         *("append", "bitfield", "bitop", "copy", "decr", "decrby", "del", "flushall", "flushdb"),
+        *("function|delete", "function|flush", "function|load", "function|restore"),
         *("georadius", "georadiusbymember", "geosearchstore", "hdel", "hincrby", "hmset", "hpersist"),
         *("hset", "hsetnx", "incr", "incrby", "linsert", "lmove", "lpop", "lpush", "lpushx", "lrem"),
         *("lset", "ltrim", "move", "mset", "msetnx", "persist", "pfadd", "pfcount", "pfdebug"),
@@ -31,7 +32,8 @@ VERBATIM = frozenset(
 """Commands whose effect follows from their words and the data alone: they are propagated as they came."""
 
 FOR_REPLICAS = frozenset({"publish", "spublish"})
-"""Commands that change no data. They are not for files; replicas have subscribers of their own, who must be told."""
+"""Commands that change no data. They are not for files; replicas have subscribers of their own, who must be told. In a
+cluster it is the bus that tells them."""
 
 _ALWAYS = frozenset({"flushall", "flushdb"})
 """What is propagated even if it found nothing to change."""
@@ -100,7 +102,8 @@ def _for_replicas(command: Command, handler: Handler) -> Handler:
 
     def run(client: Client, *arguments: bytes) -> bytes:
         reply = handler(client, *arguments)
-        client.server.mastering.publish(name, *arguments)
+        if client.server.cluster is None:
+            client.server.mastering.publish(name, *arguments)
         return reply
 
     return run

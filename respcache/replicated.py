@@ -196,6 +196,18 @@ class Following(Protocol):
 
     on: bool
     """This server is a replica."""
+    hides: bool
+    """What is due is not deleted here: that is its master's business."""
+    continues: bool
+    """The data is that of the master's history, up to our offset."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the master."""
+
+    @property
+    def fresh_at(self) -> float:
+        """When something came from the master, or when the link to it was lost, monotonic; 0: there never was one."""
 
     @property
     def link_up(self) -> bool:
@@ -236,6 +248,10 @@ class NoMaster:
 
     def __init__(self) -> None:
         self.on = False
+        self.hides = False
+        self.continues = False
+        self.address = ("", 0)
+        self.fresh_at = 0.0
         self.link_up = False
         self.syncing = False
         self.selected = 0

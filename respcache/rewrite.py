@@ -33,7 +33,10 @@ def rewrite(text: str, config: Config, users: Sequence[str] | None = None) -> st
         lines.append(line)
     wanted: list[tuple[str, str, list[tuple[str, bool]]]] = []
     for name, row in config.table.items():
-        wanted.append((name, name, row.kind.lines(config.value(name), config.default(name))))
+        written = row.kind.lines(config.value(name), config.default(name))
+        if name == "replicaof" and config.cluster_enabled:
+            written = []  # nodes.conf has it
+        wanted.append((name, name, written))
     if users is not None:
         described = {"user " + user.split(" ", 1)[0]: user for user in users}
         gone = [key for key in where if key.startswith("user ") and key not in described]

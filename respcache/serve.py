@@ -42,6 +42,7 @@ def serve(server: ServerState) -> None:
 def _serve_key(server: ServerState, where: tuple[int, bytes], arrived: bool) -> None:
     index, key = where
     waiting, db = server.waiting, server.keyspace.databases[index]
+    held = server.held
     kind = type_name(db.peek(key))
     in_vain: set[Hashable] = set()  # teams
     for waiter in waiting.at(where):
@@ -51,6 +52,9 @@ def _serve_key(server: ServerState, where: tuple[int, bytes], arrived: bool) -> 
             continue
         if waiter.client.waiter is not waiter or waiter.team in in_vain or not (arrived or waiter.follows):
             continue
+        if held.keys and held.concerns(waiter.arguments):  # it would change what is on its way elsewhere
+            held.postpone(where, arrived)
+            break
         if _try(server, waiter):
             kind = type_name(db.peek(key))
         elif waiter.team is not None:

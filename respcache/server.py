@@ -17,6 +17,7 @@ import respcache.commands  # noqa: F401 - fills the registry
 from respcache import unsupported
 from respcache.appending import Appending
 from respcache.clock import Clock
+from respcache.clustering import Clustering
 from respcache.config import Config
 from respcache.connection import Connection
 from respcache.cron import Cron
@@ -30,6 +31,7 @@ from respcache.listeners import Listeners
 from respcache.loading import LoadError, LoadingStopped, load_dump
 from respcache.log import logger as log
 from respcache.mastering import Mastering
+from respcache.migrating import Migrating
 from respcache.protocol.errors import MAX_CLIENTS
 from respcache.protocol.request import Limits
 from respcache.registry import REGISTRY
@@ -62,7 +64,13 @@ _OFF: tuple[object, ...] = (None, "", False, "no", (), [])
 
 def _nowhere() -> dict[str, object]:
     """Directives for a server that keeps nothing: what a client has it save goes to a place of its own, for a while."""
-    return {"save": "", "dir": tempfile.gettempdir(), "dbfilename": f"respcache-{secrets.token_hex(8)}.rdb"}
+    name = f"respcache-{secrets.token_hex(8)}"
+    return {
+        "save": "",
+        "dir": tempfile.gettempdir(),
+        "dbfilename": f"{name}.rdb",
+        "cluster_config_file": f"{name}.nodes.conf",
+    }
 
 
 class Server:
@@ -107,6 +115,9 @@ class Server:
         state.appending = self._appending = Appending(state, own_process)
         state.following = self._following = Following(state)
         state.mastering = self._mastering = Mastering(state)
+        state.migrating = self._migrating = Migrating(state)
+        self._clustering = Clustering(state, temporary=not self._durable) if config.cluster_enabled else None
+        state.cluster = self._clustering
         state.admit = self._admit
         state.shutdown = self._shutdown_soon
         state.use_gate = self._use_gate
@@ -159,7 +170,7 @@ class Server:
         self._stopped = asyncio.Event()
         self._cron = Cron(self.state, self._own_process)
         try:
-            await self._listeners.listen()
+            await self._listen()
             log.info(
                 "Server initialized: respcache %s (speaks like Redis), port=%d, pid=%d, loop=%s, Python %s",
                 __version__,
@@ -180,6 +191,16 @@ class Server:
             self._cron.start()
             log.info("Ready to accept connections")
 
+    async def _listen(self) -> None:
+        """Opens the sockets; a node of a cluster first finds out which one it is."""
+        port, cluster = self.config.port, self._clustering
+        if cluster is not None:
+            cluster.load()
+            port = cluster.listen(port)
+        await self._listeners.listen(port)
+        if cluster is not None:
+            await cluster.start()
+
     async def _load(self) -> None:
         """Loads the data, unless a server that had stopped still has it."""
         try:
@@ -187,6 +208,8 @@ class Server:
                 await self._appending.start(load=not self._loaded)
             elif self._durable and not self._loaded:
                 await load_dump(self.state)
+            if self._clustering is not None:
+                self._clustering.verify()
         except BaseException:
             if not self._loaded:  # whoever starts again begins with nothing
                 for db in self.state.keyspace.databases:
@@ -220,6 +243,9 @@ class Server:
         self._listeners.close()
         self._cron.stop()
         self.state.memory.stop()
+        await self._migrating.stop()
+        if self._clustering is not None:
+            self._clustering.stop()
         self._mastering.stop()
         for connection in list(self._connections):
             connection.close()

@@ -12,9 +12,11 @@ from respcache.durable import Appending, Loading, Saving
 from respcache.features.blocking import Pause, Waiter, Waiting
 from respcache.features.eviction import MemoryLimit
 from respcache.features.gate import Gate
+from respcache.features.held import Held
 from respcache.features.latency import LatencyMonitor
+from respcache.features.migration import Migrating
 from respcache.features.monitor import Monitors
-from respcache.features.pause import ClientPause
+from respcache.features.pause import ClientPause, Who
 from respcache.features.propagate import Propagator
 from respcache.features.pubsub import PubSub, Subscriber
 from respcache.features.slowlog import SlowLog
@@ -34,11 +36,9 @@ from respcache.transaction import Transaction
 DAY = 86400.0
 """Seconds; no timer is set further ahead, since event loops differ in what they take."""
 
-
 BIG = 16 * 1024
 """Bytes from which on a reply is not gathered with others: a pipeline of requests for big values would fill the
 memory before the output limit is looked at."""
-
 
 _LOOPBACK = (b"127.", b"[::1]:", b"[::ffff:127.")
 
@@ -241,6 +241,7 @@ class Client:
         """Ends a transaction, if there is one, and watches nothing any more."""
         if self.transaction is not None:
             self.transaction = None
+            self.asking = False
             self.rest()
         self.unwatch()
 
@@ -286,6 +287,7 @@ class ServerState:
         "following",
         "gate",
         "gated",
+        "held",
         "history",
         "keyspace",
         "last_client_id",
@@ -295,6 +297,7 @@ class ServerState:
         "mastering",
         "max_pending_input",
         "memory",
+        "migrating",
         "misconf",
         "modes",
         "monitors",
@@ -322,6 +325,7 @@ class ServerState:
     appending: Appending
     loop: AbstractEventLoop
     mastering: Mastering
+    migrating: Migrating
     modes: Modes
     saving: Saving
     shutdown: Callable[[], None]
@@ -344,6 +348,7 @@ class ServerState:
         self.slowlog = SlowLog(config.slowlog_max_len)
         self.latency = LatencyMonitor()
         self.pause = ClientPause()
+        self.held = Held()
         self.pubsub = PubSub(lambda deliver: self.loop.call_soon(deliver))
         self.monitors = Monitors(lambda deliver: self.loop.call_soon(deliver))
         self.watches = Watches(self.keyspace)
@@ -415,27 +420,30 @@ class ServerState:
         if client.waiter is not None:
             self.waiting.remove(client.waiter)
 
-    def start_pause(self, until: int, all_commands: bool) -> None:
+    def start_pause(self, until: int, all_commands: bool, who: Who = "client") -> None:
         """Makes commands wait until a time in milliseconds since the epoch, unless a longer pause is on."""
-        self.pause.start(until, all_commands)
-        self.modes.pause(all_commands)
-        self._time_pause()
+        self.pause.start(until, all_commands, who)
+        self.modes.pause(self.pause.all_commands)
+        self.keyspace.hide(True)  # nothing is deleted meanwhile: a replica that takes over has all there is
+        self.time_pause()
 
-    def unpause(self) -> None:
-        """Ends a pause, if there is one; who waited goes on in the loop's next turn, first come first served.
+    def unpause(self, *who: Who) -> None:
+        """Ends a pause, or any; who waited goes on in the loop's next turn, first come first served.
 
         Not at once: the requests behind the one that ended the pause come first, as in Redis.
         """
         if self.pause.active:
-            waiting = self.pause.end()
-            self.modes.pause(None)
+            waiting = self.pause.end(*who)
+            self.modes.pause(self.pause.all_commands if self.pause.active else None)
+            self.keyspace.hide(self.pause.active or self.following.hides)
             for release in waiting:
                 self.loop.call_soon(release)
 
-    def _time_pause(self) -> None:
-        """Ends the pause if its time has come, else looks again when it comes."""
-        left = self.pause.until - self.clock.ms()
-        if left <= 0:
-            self.unpause()
-        else:
-            self.pause.look_again(self.loop.call_later(min(left / 1000, DAY), self._time_pause))
+    def time_pause(self) -> None:
+        """Ends the pauses whose time has come, and looks again when that of another one comes."""
+        over = self.pause.expired(self.clock.ms())
+        if over:
+            self.unpause(*over)
+        if self.pause.active:
+            left = self.pause.until - self.clock.ms()
+            self.pause.look_again(self.loop.call_later(min(left / 1000, DAY), self.time_pause))

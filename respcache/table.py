@@ -71,6 +71,10 @@ class Modes(Protocol):
     """Of clients behind MULTI."""
 
     @property
+    def asking(self) -> Mode:
+        """Of clients whose last request was ASKING."""
+
+    @property
     def unauthenticated(self) -> Mode:
         """Of clients that have not authenticated."""
 

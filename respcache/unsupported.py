@@ -14,7 +14,6 @@ REFUSED: dict[str, Callable[[Config], bool]] = {
     "user": lambda config: not all(map(is_plain_default, config.users)),
     "aclfile": lambda config: bool(config.aclfile),
     "tls-port": lambda config: bool(config.tls_port),
-    "cluster-enabled": lambda config: bool(config.cluster_enabled),
 }
 """Directives, and whether a configuration makes use of them."""
 
@@ -29,7 +28,9 @@ def is_plain_default(words: Sequence[str]) -> bool:
 
 
 def refuse(config: Config) -> None:
-    """Raises ConfigError for the first directive that cannot be ignored."""
+    """Raises ConfigError for the first directive that cannot be ignored, or that another one rules out."""
     for name, used in REFUSED.items():
         if used(config):
             raise ConfigError(f"'{name}' is not supported yet by respcache {__version__}")
+    if config.cluster_enabled and config.replicaof:
+        raise ConfigError("replicaof directive not allowed in cluster mode")

@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 from respcache.version import REDIS_VERSION
+from tests.wire import TIMEOUT, Wire
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 15.0
@@ -140,6 +141,7 @@ class Server:
     ) -> None:
         """Prepare, without starting: `start()` does, as does `with`."""
         self.command = command
+        self.host = "127.0.0.1"
         self.port = port
         self.is_oracle = is_oracle
         self.version = version
@@ -190,6 +192,10 @@ class Server:
         if reply.startswith(b"-ERR The server is shutting down"):  # it could not load its data
             return False
         return bool(reply) and not (loaded and reply.startswith(b"-LOADING"))
+
+    def connect(self, timeout: float = TIMEOUT) -> Wire:
+        """A new connection, whose waits take at most so many seconds."""
+        return Wire(self.port, timeout=timeout)
 
     @property
     def pid(self) -> int:

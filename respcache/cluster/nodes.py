@@ -7,7 +7,7 @@ Source: the Redis Cluster specification.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from respcache.store.slot import SLOTS
@@ -29,6 +29,8 @@ MIGRATE_TO = 256
 """A master that has, or had, replicas: it may be given one of another master."""
 NOFAILOVER = 512
 """A replica that never asks for votes."""
+EXTENDS = 1024
+"""It knows the extensions that came with 7.2; older ones complain of them. Only in headers: see `Node.extends`."""
 
 BITMAP = SLOTS // 8
 """Bytes of a bitmap of slots: slot s is bit s % 8 of byte s / 8."""
@@ -59,6 +61,7 @@ class Node:
         "cport",
         "created",
         "data_received",
+        "extends",
         "fail_time",
         "flags",
         "hostname",
@@ -114,6 +117,8 @@ class Node:
         """When anything came from it."""
         self.fail_time = 0
         """When FAIL was set."""
+        self.extends = False
+        """It may be sent the extensions that came with 7.2."""
         self.voted_at = 0
         """When one of its replicas last got our vote."""
         self.orphaned_at = 0
@@ -200,6 +205,8 @@ class View:
         self.plain = bytearray(SLOTS)
         """1 for each slot that is served here without any more thought: it is ours, we are a master, it is not being
         moved, and the cluster is ok. What clients ask for is looked up here first."""
+        self.released: Callable[[int], None] | None = None
+        """Told of each slot that is taken from its owner."""
 
     # Nodes
 
@@ -315,6 +322,8 @@ class View:
             owner.slots[slot >> 3] &= ~(1 << (slot & 7))
             owner.slot_count -= 1
             self.plain[slot] = 0
+            if self.released is not None:
+                self.released(slot)
 
     def release_all(self, node: Node) -> int:
         """Takes all its slots from a node. Returns how many it had."""

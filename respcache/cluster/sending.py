@@ -6,7 +6,7 @@ import random
 
 from respcache.cluster import frames
 from respcache.cluster.frames import Extensions, Gossip, Header
-from respcache.cluster.nodes import HANDSHAKE, NOADDR, PFAIL, Link, Node, View
+from respcache.cluster.nodes import EXTENDS, HANDSHAKE, NOADDR, PFAIL, Link, Node, View
 from respcache.cluster.services import Services
 
 PAUSED = 1
@@ -45,7 +45,7 @@ class Sender:
             ip=config.cluster_announce_ip or "",
             pport=me.plain_port,
             cport=me.cport,
-            flags=me.flags,
+            flags=me.flags | EXTENDS,
             state=0 if view.ok else 1,
             mflags=mflags | (PAUSED if view.paused else 0),
         )
@@ -54,7 +54,7 @@ class Sender:
         """Sends PING, PONG or MEET on a link; `node` is who is at its other end, if that is known."""
         if type == frames.PING and node is not None and node.link is link:
             node.ping_sent = self._services.now()
-        frame = frames.encode_ping(self.header(type), self._gossip(node), self._extensions())
+        frame = frames.encode_ping(self.header(type), self._gossip(node), self._extensions(node))
         self._send(link, frame, type)
 
     def pong_all(self, replicas_of: Node | None = None) -> None:
@@ -125,9 +125,12 @@ class Sender:
             drawn = []
         return [_entry(node) for node in (*drawn, *suspected)]
 
-    def _extensions(self) -> Extensions:
+    def _extensions(self, receiver: Node | None) -> Extensions:
+        """For who is not known to know more, only the one of 7.0."""
         view, now = self._view, self._services.now()
         me = view.myself
+        if receiver is None or not receiver.extends:
+            return Extensions(hostname=me.hostname or None)
         return Extensions(
             hostname=me.hostname or None,
             nodename=me.nodename or None,

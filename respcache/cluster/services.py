@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from respcache.cluster.nodes import Node
 from respcache.config import Config
@@ -20,6 +20,10 @@ class Todo(enum.Flag):
     """This replica's master has failed: see whether to ask for votes."""
     MANUAL = enum.auto()
     """A manual failover may go on."""
+
+
+Way = Literal["", "force", "takeover"]
+"""How to fail over by hand: with the master's help, without it, without anybody's."""
 
 
 class Services(Protocol):
@@ -41,6 +45,9 @@ class Services(Protocol):
     @property
     def offset(self) -> int:
         """How far the stream of changes is: produced here by a master, applied here by a replica."""
+
+    def await_offset(self, offset: int) -> None:
+        """Has `Todo.MANUAL` done when this replica has applied so much, if that is soon."""
 
     @property
     def data_age(self) -> int:
@@ -66,6 +73,9 @@ class Services(Protocol):
 
     def delete_keys(self, slot: int) -> int:
         """Deletes all keys of a slot, which has another owner now. Returns how many there were."""
+
+    def empty(self) -> None:
+        """Deletes all data."""
 
     def deliver(self, channel: bytes, message: bytes, sharded: bool) -> None:
         """Hands a message to the subscribers of this node."""

@@ -113,7 +113,7 @@ def _too_many(subcommand: str) -> ReplyError:
 @command(ADMIN | NOSCRIPT | LOADING | STALE, group="connection", container=CLIENT)
 def client_unpause(c: Client) -> bytes:
     """Ends CLIENT PAUSE. O(N) with N the number of clients that wait. Since 6.2.0."""
-    c.server.unpause()
+    c.server.unpause("client")
     return OK
 
 

@@ -54,6 +54,7 @@ def describe(client: Client, now: float, own: bool) -> bytes:
         (b"b", client.paused),
         (b"d", client.watch is not None and client.watch.broken),
         (b"U", client.unix),
+        (b"r", client.readonly),
         (b"e", client.no_evict),
         (b"T", client.no_touch),
     ]

@@ -136,7 +136,7 @@ def hello(c: Client, *arguments: bytes) -> bytes:
             bulk(b"id"),
             integer_reply(c.id),
             bulk(b"mode"),
-            bulk(b"standalone"),
+            bulk(b"standalone" if c.server.cluster is None else b"cluster"),
             bulk(b"role"),
             bulk(b"master"),
             bulk(b"modules"),
@@ -184,7 +184,7 @@ def reset(c: Client) -> bytes:
     c.monitor(False)
     c.db = c.server.keyspace.databases[0]
     c.name = b""
-    c.no_evict = c.no_touch = False
+    c.no_evict = c.no_touch = c.readonly = c.asking = False
     if not c.skips:  # after CLIENT REPLY SKIP even this reply is left out
         c.mute(False)
     c.log_in(DEFAULT_USER)

@@ -66,7 +66,7 @@ def _server(server: ServerState) -> Fields:
         "redis_git_sha1": "00000000",
         "redis_git_dirty": 0,
         "redis_build_id": hashlib.sha256(__version__.encode()).hexdigest()[:16],
-        "redis_mode": "standalone",
+        "redis_mode": "standalone" if server.cluster is None else "cluster",
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "arch_bits": 64 if sys.maxsize > 1 << 32 else 32,
         "monotonic_clock": time.get_clock_info("perf_counter").implementation,
@@ -103,7 +103,7 @@ def _clients(server: ServerState) -> Fields:
     links = [client.connection for client in server.clients.values()]
     return {
         "connected_clients": len(links) - len(server.mastering.replicas),
-        "cluster_connections": 0,
+        "cluster_connections": 2 * (len(server.cluster.view.nodes) - 1) if server.cluster is not None else 0,
         "maxclients": server.config.maxclients,
         "client_recent_max_input_buffer": max((link.input_pending for link in links), default=0),
         "client_recent_max_output_buffer": max((link.output_pending for link in links), default=0),
@@ -154,7 +154,9 @@ def _stats(server: ServerState) -> Fields:
         "pubsub_channels": len(server.pubsub.channels),
         "pubsub_patterns": len(server.pubsub.patterns),
         "pubsubshard_channels": len(server.pubsub.shards),
-        **_idle("latest_fork_usec total_forks migrate_cached_sockets slave_expires_tracked_keys"),
+        **_idle("latest_fork_usec total_forks"),
+        "migrate_cached_sockets": server.migrating.cached,
+        **_idle("slave_expires_tracked_keys"),
         **_idle("active_defrag_hits active_defrag_misses active_defrag_key_hits active_defrag_key_misses"),
         **_idle("total_active_defrag_time current_active_defrag_time"),
         **_idle("tracking_total_keys tracking_total_items tracking_total_prefixes"),
@@ -215,8 +217,8 @@ def _latencystats(server: ServerState) -> Fields:
     }
 
 
-def _cluster(_server: ServerState) -> Fields:
-    return {"cluster_enabled": 0}
+def _cluster(server: ServerState) -> Fields:
+    return {"cluster_enabled": int(server.cluster is not None)}
 
 
 def _keyspace(server: ServerState) -> Fields:

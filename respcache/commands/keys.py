@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from respcache.commands.databases import database, index
 from respcache.keyspec import key
-from respcache.protocol.errors import NO_SUCH_KEY, SAME_OBJECT, SYNTAX, ReplyError
+from respcache.protocol.errors import DB_RANGE, NO_SUCH_KEY, SAME_OBJECT, SYNTAX
 from respcache.protocol.reply import OK, ONE, ZERO, bulk, bulks, integer, status
 from respcache.registry import BRIEF, DENYOOM, FAST, READONLY, WRITE, command
 from respcache.state import Client
@@ -13,8 +13,6 @@ from respcache.store.glob import compile_glob
 from respcache.store.types import TYPES, type_name
 
 _ALL_SHARDS = ("request_policy:multi_shard", "response_policy:agg_sum")
-
-_CLUSTER_COPY = ReplyError(b"ERR Copying to another database is not allowed in cluster mode")
 
 
 @command(WRITE, group="generic", keys=key("RM DELETE", last=-1), syntax="key:key...", tips=_ALL_SHARDS)
@@ -113,7 +111,7 @@ def copy(c: Client, source: bytes, destination: bytes, *options: bytes) -> bytes
         elif name == b"DB" and (number := next(rest, None)) is not None:
             target = database(c, index(number))
             if target is not c.db and c.server.config.cluster_enabled:
-                raise _CLUSTER_COPY
+                raise DB_RANGE
         else:
             raise SYNTAX
     if target is c.db and source == destination:

@@ -130,6 +130,8 @@ def publish(c: Client, channel: bytes, message: bytes) -> bytes:
     """Sends a message to all who listen to a channel.
     O(N+M) with N the number of the channel's subscribers and M that of all patterns. Since 2.0.0.
     """
+    if c.server.cluster is not None:
+        c.server.cluster.publish(channel, message)
     return integer(c.server.pubsub.publish(channel, message))
 
 
@@ -141,6 +143,8 @@ def publish(c: Client, channel: bytes, message: bytes) -> bytes:
 )
 def spublish(c: Client, channel: bytes, message: bytes) -> bytes:
     """Sends a message to all who listen to a shard channel. O(N) with N the number of them. Since 7.0.0."""
+    if c.server.cluster is not None:
+        c.server.cluster.publish_shard(channel, message)
     return integer(c.server.pubsub.publish_shard(channel, message))
 
 

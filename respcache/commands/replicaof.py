@@ -9,6 +9,7 @@ from respcache.protocol.reply import OK, status
 from respcache.registry import ADMIN, NO_ASYNC_LOADING, NOSCRIPT, STALE, command
 from respcache.state import Client
 
+NOT_IN_CLUSTER = ReplyError(b"ERR REPLICAOF not allowed in cluster mode.")
 NOT_FAILING_OVER = ReplyError(b"ERR REPLICAOF not allowed while failing over.")
 BAD_PORT = ReplyError(b"ERR Invalid master port")
 ALREADY = status(b"OK Already connected to specified master")
@@ -16,6 +17,8 @@ ALREADY = status(b"OK Already connected to specified master")
 
 def _follow(c: Client, host: bytes, port: bytes) -> bytes:
     server = c.server
+    if server.cluster is not None:
+        raise NOT_IN_CLUSTER
     if server.mastering.failover_state != "no-failover":
         raise NOT_FAILING_OVER
     if (host.lower(), port.lower()) == (b"no", b"one"):

@@ -34,6 +34,9 @@ PENDING = ReplyError(b"ERR SYNC and PSYNC are invalid with pending output")
 FILTERED = ReplyError(b"ERR Filtered replica requires EOF capability")
 TO_A_MASTER = ReplyError(b"ERR PSYNC FAILOVER can't be sent to a master.")
 OTHER_ID = ReplyError(b"ERR PSYNC FAILOVER replid must match my replid.")
+NOT_IN_CLUSTER = ReplyError(
+    b"ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead."
+)
 BAD_TIMEOUT = ReplyError(b"ERR FAILOVER timeout must be greater than 0")
 
 
@@ -62,6 +65,8 @@ def role(c: Client) -> bytes:
 )
 def failover(c: Client, *options: bytes) -> bytes:
     """Has a replica that has everything take over, and becomes its replica. O(1). Since 6.2.0."""
+    if c.server.cluster is not None:
+        raise NOT_IN_CLUSTER
     mastering = c.server.mastering
     words = list(options)
     if len(words) == 1 and words[0].lower() == b"abort":

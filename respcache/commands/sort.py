@@ -6,6 +6,7 @@ A pattern names a value by its `*`, for which the element stands: `weight_*` is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from sys import float_info
@@ -23,9 +24,11 @@ from respcache.state import Client
 from respcache.store.events import SORTSTORE
 from respcache.store.list import make_list
 from respcache.store.set import members
+from respcache.store.slot import hash_slot
 from respcache.store.types import type_name
 from respcache.store.zset import ZSet
 
+_WILD = re.compile(rb"[*?\[\\]")
 _NOT_NUMBERS = ReplyError(b"ERR One or more scores can't be converted into double")
 
 Lookup = Callable[[bytes], bytes | None]
@@ -49,9 +52,10 @@ class _Options:
         return start, length if self.count < 0 else start + self.count
 
 
-def _parse(words: Sequence[bytes], stores: bool) -> _Options:
+def _parse(c: Client, key: bytes, words: Sequence[bytes], stores: bool) -> _Options:
     """The options; the last one of a kind counts, GET excepted."""
     options = _Options()
+    home = None if c.server.cluster is None else hash_slot(key)
     left = iter(words)
     try:
         for word in left:
@@ -68,13 +72,38 @@ def _parse(words: Sequence[bytes], stores: bool) -> _Options:
                 case b"BY":
                     options.by = next(left)
                     options.sorts &= b"*" in options.by
+                    if b"*" in options.by:
+                        _check_home(home, options.by, b"BY")
                 case b"GET":
                     options.get.append(next(left))
+                    _check_home(home, options.get[-1], b"GET")
                 case _:
                     raise SYNTAX
     except StopIteration:
         raise SYNTAX from None
     return options
+
+
+def _check_home(home: int | None, pattern: bytes, option: bytes) -> None:
+    """In a cluster all keys that a pattern may name must be in the slot of the key. Raises ReplyError."""
+    if home is not None and pattern_slot(pattern) != home:
+        raise ReplyError(
+            b"ERR %b option of SORT denied in Cluster mode when keys formed by the pattern may be in different slots."
+            % option
+        )
+
+
+def pattern_slot(pattern: bytes) -> int | None:
+    """The slot of all keys that a pattern may name; None if they may be in several.
+
+    What stands before the first wildcard decides, if it has a hash tag; else there must be no wildcard.
+    """
+    wild = _WILD.search(pattern)
+    if wild is None:
+        return hash_slot(pattern)
+    fixed = pattern[: wild.start()]
+    start = fixed.find(b"{")
+    return hash_slot(fixed) if start >= 0 and fixed.find(b"}", start) > start + 1 else None
 
 
 def _lookup(c: Client, pattern: bytes) -> Lookup:
@@ -206,7 +235,7 @@ def sort(c: Client, key: bytes, *words: bytes) -> bytes:
 
     O(N+M*log(M)) with N elements, M of them replied. Since 1.0.0.
     """
-    options = _parse(words, stores=True)
+    options = _parse(c, key, words, stores=True)
     if options.store is None:
         return _reply(c, _select(c, key, options))
     if not options.sorts and type_name(c.db.peek(key)) == b"set":
@@ -239,4 +268,4 @@ def sort_ro(c: Client, key: bytes, *words: bytes) -> bytes:
 
     O(N+M*log(M)) with N elements, M of them replied. Since 7.0.0.
     """
-    return _reply(c, _select(c, key, _parse(words, stores=False)))
+    return _reply(c, _select(c, key, _parse(c, key, words, stores=False)))

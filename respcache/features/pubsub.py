@@ -134,6 +134,14 @@ class PubSub:
             if topic is PATTERN:
                 del self._fits[name]
 
+    def close_shard(self, channel: bytes) -> None:
+        """Ends all subscriptions of a shard channel, and tells so who had them."""
+        for subscriber in [*self.shards.get(channel, ())]:
+            self.unsubscribe(subscriber, SHARD, channel)
+            left = subscriber.count(SHARD)
+            message = b"*3\r\n$12\r\nsunsubscribe\r\n%b:%d\r\n" % (bulk(channel), left)
+            self._hand_out((subscriber,), message)
+
     def forget(self, subscriber: Subscriber) -> None:
         """Ends all subscriptions of a client."""
         for topic in Topic:

@@ -31,6 +31,10 @@ class Rejection(ReplyError):
     """An error found before the command ran: it counts as a rejected call, not as a failed one."""
 
 
+class Redirection(Rejection):
+    """A rejection that says where a command is to go, or why it can go nowhere. EXEC, too, answers it as it is."""
+
+
 class ProtocolError(Exception):
     """A malformed request: the client gets `-ERR Protocol error: <text>` and is closed."""
 

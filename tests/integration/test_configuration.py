@@ -83,7 +83,6 @@ def test_renames_that_are_refused(tmp_path: Path) -> None:
         ("user", "bob", "on"),
         ("aclfile", "x"),
         ("tls-port", "1"),
-        ("cluster-enabled", "yes"),
     ],
 )
 def test_refused(words: tuple[str, ...]) -> None:

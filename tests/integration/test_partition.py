@@ -1,14 +1,8 @@
-"""Hosts with addresses of their own whose network is cut: network namespaces, joined by a bridge."""
+"""A master and two replicas whose network is cut."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -17,132 +11,17 @@ from pathlib import Path
 import pytest
 
 from tests.load import Words, Writes, info
-from tests.servers import Server
+from tests.namespaces import PORT, Network, needs_namespaces
 from tests.wire import Argument, Error, Status, Wire
 
+pytestmark = needs_namespaces
 
-def ip(words: str) -> bool:
-    """Runs `ip` with these words; whether that went well."""
-    return (
-        subprocess.run(["ip", *words.split()], capture_output=True, timeout=10, check=False).returncode == 0
-    )
-
-
-def may_divide() -> bool:
-    """Whether this machine lets us make network namespaces and links between them."""
-    if shutil.which("ip") is None:
-        return False
-    name = f"respcache-try-{os.getpid()}"
-    try:
-        return (
-            ip(f"netns add {name}")
-            and ip(f"-n {name} link add name try type bridge")
-            and ip(f"netns exec {name} true")
-        )
-    finally:
-        ip(f"netns del {name}")
-
-
-pytestmark = pytest.mark.skipif(not may_divide(), reason="may not make network namespaces")
-
-PORT = 6379
 MAX_LAG = 2
 """Seconds after which a master takes a silent replica for lost."""
 OPTIONS = (
-    *(
-        "--enable-debug-command",
-        "yes",
-        "--repl-diskless-sync-delay",
-        "0",
-        "--save",
-        "",
-        "--protected-mode",
-        "no",
-    ),
+    *("--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0"),
     *("--min-replicas-to-write", "1", "--min-replicas-max-lag", str(MAX_LAG), "--repl-timeout", "4"),
 )
-
-
-class Host(Server):
-    """A server in a network of its own. Tests talk to it by a Unix socket, which no cut concerns."""
-
-    def __init__(self, name: str, number: int, directory: Path) -> None:
-        directory.mkdir()
-        self.name = name
-        self.address = f"10.99.0.{number}"
-        self.socket = str(directory / "s")
-        program = ["ip", "netns", "exec", name, sys.executable, "-m", "respcache"]
-        listening = ["--port", str(PORT), "--unixsocket", self.socket]
-        super().__init__([*program, *listening, *OPTIONS], port=PORT, directory=directory)
-
-    def connect(self) -> Wire:
-        """A connection that is there during a cut too."""
-        sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(5)
-        try:
-            sock.connect(self.socket)
-        except OSError:
-            sock.close()
-            raise
-        return Wire(PORT, sock=sock)
-
-    def _answers(self, loaded: bool) -> bool:
-        try:
-            with self.connect() as c:
-                return isinstance(c("PING"), Status)
-        except OSError:
-            return False
-
-
-class Network:
-    """Hosts on one bridge, which is in a namespace of its own; to be used in `with`."""
-
-    def __init__(self, directory: Path, hosts: int) -> None:
-        self._prefix = f"respcache-{os.getpid()}-{next(_numbers)}"
-        self._hub = f"{self._prefix}-hub"
-        self.hosts = [Host(f"{self._prefix}-{n}", n + 1, directory / str(n)) for n in range(hosts)]
-
-    def __enter__(self) -> Network:
-        try:
-            self._build()
-            for host in self.hosts:
-                host.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def _build(self) -> None:
-        self._do(f"netns add {self._hub}")
-        self._do(f"-n {self._hub} link add name hub type bridge")
-        self._do(f"-n {self._hub} link set hub up")
-        for number, host in enumerate(self.hosts):
-            self._do(f"netns add {host.name}")
-            self._do(f"-n {self._hub} link add name port{number} type veth peer name net netns {host.name}")
-            self._do(f"-n {self._hub} link set port{number} master hub up")
-            self._do(f"-n {host.name} address add {host.address}/24 dev net")
-            self._do(f"-n {host.name} link set net up")
-            self._do(f"-n {host.name} link set lo up")
-
-    def __exit__(self, *_: object) -> None:
-        for host in self.hosts:
-            host.close()
-        for name in (*(host.name for host in self.hosts), self._hub):
-            ip(f"netns del {name}")
-
-    def _do(self, words: str) -> None:
-        assert ip(words), words
-
-    def cut(self, host: Host) -> None:
-        """Lets nothing through from and to a host. Nobody is told: connections stay, and are silent."""
-        self._do(f"-n {self._hub} link set port{self.hosts.index(host)} nomaster")
-
-    def heal(self, host: Host) -> None:
-        """Ends a cut."""
-        self._do(f"-n {self._hub} link set port{self.hosts.index(host)} master hub")
-
-
-_numbers = itertools.count()
 
 
 def until(done: Callable[[], bool], seconds: float, what: Callable[[], object]) -> None:
@@ -171,7 +50,7 @@ def equal(wires: Sequence[Wire]) -> bool:
 
 @pytest.fixture
 def network(tmp_path: Path) -> Iterator[Network]:
-    with Network(tmp_path, 3) as network:
+    with Network(tmp_path, "ooo", OPTIONS) as network:
         yield network
 
 
@@ -181,7 +60,7 @@ def wires(network: Network) -> Iterator[list[Wire]]:
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(host.connect()) for host in network.hosts]
         for c in wires[1:]:
-            assert c("REPLICAOF", network.hosts[0].address, PORT) == Status("OK")
+            assert c("REPLICAOF", network.hosts[0].host, PORT) == Status("OK")
         until(partial(good, wires[0], 2), 15, partial(info, wires[0]))
         yield wires
 
@@ -265,14 +144,14 @@ def test_two_masters_become_one(network: Network, wires: list[Wire]) -> None:
     network.cut(network.hosts[0])
     write_until_refused(old)
     assert new("REPLICAOF", "NO", "ONE") == Status("OK")
-    assert other("REPLICAOF", network.hosts[1].address, PORT) == Status("OK")
+    assert other("REPLICAOF", network.hosts[1].host, PORT) == Status("OK")
     until(partial(good, new, 1), 15, partial(info, new))
     new.pipeline([["RPUSH", "acknowledged", "new"], *plain(writes.batch())])
     assert new("WAIT", 1, 3000) == 1
     refuses_all(old)
     network.heal(network.hosts[0])
     assert old("SET", "a", 1) == REFUSED  # nobody follows it any more
-    assert old("REPLICAOF", network.hosts[1].address, PORT) == Status("OK")
+    assert old("REPLICAOF", network.hosts[1].host, PORT) == Status("OK")
     until(partial(good, new, 2), 15, partial(info, new))
     new.pipeline(plain(writes.batch()))
     until(partial(equal, [new, other, old]), 15, lambda: [info(c) for c in wires])

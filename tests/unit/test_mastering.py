@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -177,6 +178,19 @@ def test_pings(rig: Rig) -> None:
     for _ in range(4):
         rig.it.cron()
     assert rig.got(replica) == b""
+
+
+def test_while_somebody_takes_over_nothing_is_added(rig: Rig) -> None:
+    replica = rig.continuing()
+    cluster = SimpleNamespace(view=SimpleNamespace(paused=True))
+    rig.state.cluster = cluster  # type: ignore[assignment]
+    rig.set("repl-ping-replica-period", "1")
+    rig.it.cron()
+    rig.ask("WAIT", 1, 0)
+    assert rig.got(replica) == b""
+    cluster.view.paused = False
+    rig.it.cron()
+    assert rig.got(replica) == PING
 
 
 def test_the_gate_is_there_where_it_was_asked_for(rig: Rig) -> None:

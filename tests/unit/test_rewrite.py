@@ -101,3 +101,9 @@ def test_the_directory_is_synced_after_the_rename(
     )
     write_rewritten(str(path), config)
     assert synced == [(False, False), (True, True)]
+
+
+def test_the_master_of_a_node_of_a_cluster_is_not_written(config: Config) -> None:
+    config.load({"cluster_enabled": True})
+    config.put("replicaof", ("10.0.0.1", 6379))
+    assert "replicaof" not in rewrite("hz 5\n", config)

@@ -193,3 +193,32 @@ def test_a_long_pause(state: ServerState, now: list[int]) -> None:
     state.start_pause(2**62, True)
     assert state.pause.active
     state.unpause()
+
+
+def test_nothing_expires_during_a_pause(client: Client, state: ServerState, now: list[int]) -> None:
+    db = state.keyspace.databases[0]
+    db.set(b"k", b"v")
+    db.expire_at(b"k", now[0] + 10)
+    state.start_pause(now[0] + 1000, False, "failover")
+    state.start_pause(now[0] + 500, True)
+    now[0] += 20
+    assert client.db.get(b"k") is None
+    assert state.keyspace.expired_keys == 0 and db.size == 1  # it is hidden, not gone
+    state.unpause("client")
+    assert state.pause.active and db.size == 1
+    state.unpause("failover")
+    assert client.db.get(b"k") is None and db.size == 0
+
+
+def test_of_two_pauses_each_ends_at_its_time(state: ServerState, link: FakeLink, now: list[int]) -> None:
+    state.start_pause(now[0] + 10, True)
+    state.start_pause(now[0] + 20, False, "failover")
+    state.pause.wait(1, link.release)
+    now[0] += 10
+    state.time_pause()
+    assert state.pause.active and not state.pause.all_commands
+    state.loop.run_until_complete(asyncio.sleep(0))
+    assert link.released == [None]  # it may read, if that is what it wants
+    now[0] += 10
+    state.time_pause()
+    assert not state.pause.active

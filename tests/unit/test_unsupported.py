@@ -27,7 +27,6 @@ def configured(text: str) -> Config:
         "user default off",
         "aclfile users.acl",
         "tls-port 6380",
-        "cluster-enabled yes",
     ],
 )
 def test_refused(line: str) -> None:
@@ -43,12 +42,18 @@ def test_refused(line: str) -> None:
         "user default on nopass sanitize-payload allkeys allchannels allcommands",
         'aclfile ""',
         "tls-port 0",
-        "cluster-enabled no",
+        "cluster-enabled yes",
         "replicaof no one",
     ],
 )
 def test_what_says_nothing_new_is_fine(line: str) -> None:
     refuse(configured(line))
+
+
+def test_a_node_of_a_cluster_is_told_by_the_cluster_whom_to_follow() -> None:
+    with pytest.raises(ConfigError) as caught:
+        refuse(configured("cluster-enabled yes\nreplicaof 127.0.0.1 6379"))
+    assert str(caught.value) == "replicaof directive not allowed in cluster mode"
 
 
 def test_a_user_of_another_name_is_never_plain() -> None:

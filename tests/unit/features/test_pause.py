@@ -24,6 +24,25 @@ def test_never_shorter_but_stronger_or_weaker() -> None:
     assert (pause.until, pause.all_commands) == (2000, True)
 
 
+def test_two_that_do_not_end_each_other() -> None:
+    pause = ClientPause()
+    pause.start(1000, True)
+    pause.start(3000, False, "failover")
+    assert (pause.until, pause.all_commands) == (1000, True)
+    assert (pause.expired(999), pause.expired(1000), pause.expired(3000)) == (
+        [],
+        ["client"],
+        ["client", "failover"],
+    )
+    pause.wait(1, lambda: None)
+    assert len(pause.end("client")) == 1
+    assert (pause.active, pause.until, pause.all_commands) == (True, 3000, False)
+    pause.end("client")
+    assert pause.active
+    pause.end("failover")
+    assert not pause.active
+
+
 def test_end_hands_out_who_waits_in_order_and_once() -> None:
     pause = ClientPause()
     released: list[int] = []
