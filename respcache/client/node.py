@@ -1,0 +1,104 @@
+"""A node as the caller names it, and what is needed to reach it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from redis.connection import SSLConnection, UnixDomainSocketConnection, parse_url
+
+from respcache.client.ring import default_name, parse_server
+
+DEFAULT_PORT = 6379
+
+_WITH_WEIGHT = re.compile(r"/.*:\d+|[^:/]+:\d+:\d+")
+
+# "host:port", "host:port:weight name" as in twemproxy's configuration, a URL, a path, (host, port),
+# or a mapping with one of "url", "path", "host" and perhaps "port", "name", "weight", and options of redis-py.
+NodeLike = str | tuple[str, int] | Mapping[str, Any]
+
+
+class Node:
+    """A node of the cache: its name on the ring, its weight, and redis-py's settings of a connection to it.
+
+    `kind` is `tcp`, `tls` or `unix`; `settings` are keyword arguments of the connection of that kind.
+    """
+
+    __slots__ = ("kind", "name", "settings", "weight")
+
+    def __init__(self, name: str, weight: int, kind: str, settings: Mapping[str, Any]) -> None:
+        self.name = name
+        self.weight = weight
+        self.kind = kind
+        self.settings = settings
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name}>"
+
+
+def read_nodes(given: Iterable[NodeLike], common: Mapping[str, Any]) -> tuple[Node, ...]:
+    """The nodes, with the options that all have in common. Raises ValueError for what names no node."""
+    nodes = tuple(_read(each, common) for each in ([given] if isinstance(given, str) else given))
+    names = [node.name for node in nodes]
+    if not nodes:
+        raise ValueError("a cache needs a node")
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"two nodes are named {', '.join(sorted(twice))}: give each a name")
+    return nodes
+
+
+def _read(given: NodeLike, common: Mapping[str, Any]) -> Node:
+    if isinstance(given, Mapping):
+        return _from_mapping(dict(given), common)
+    if isinstance(given, tuple):
+        host, port = given
+        return _from_mapping({"host": host, "port": port}, common)
+    if not isinstance(given, str):
+        raise ValueError(f"{given!r} names no node")
+    if "://" in given:
+        return _from_mapping({"url": given}, common)
+    address, weight, name = _split(given)
+    place = {"path": address} if address.startswith("/") else _host_and_port(address)
+    return _from_mapping({**place, "weight": weight, "name": name}, common)
+
+
+def _split(text: str) -> tuple[str, int, str | None]:
+    """Address, weight and name of `host`, `host:port`, `[v6]:port`, a path, each as in twemproxy's lines too."""
+    where, _, name = text.strip().partition(" ")
+    if name or _WITH_WEIGHT.fullmatch(where):
+        return parse_server(text)
+    return where, 1, None
+
+
+def _host_and_port(address: str) -> dict[str, Any]:
+    if address.startswith("[") or address.count(":") == 1:
+        host, _, port = address.rpartition(":")
+        if address.endswith("]"):
+            host, port = address, str(DEFAULT_PORT)
+    else:  # a name alone, or an IPv6 address without brackets
+        host, port = address, str(DEFAULT_PORT)
+    if not host or not port.isdecimal():
+        raise ValueError(f"{address!r} is no host:port")
+    return {"host": host.strip("[]"), "port": int(port)}
+
+
+def _from_mapping(given: dict[str, Any], common: Mapping[str, Any]) -> Node:
+    name = given.pop("name", None)
+    weight = given.pop("weight", 1)
+    kind = "tcp"
+    settings: dict[str, Any] = {}
+    if url := given.pop("url", None):
+        settings = dict(parse_url(url))  # type: ignore[no-untyped-call]
+        found = settings.pop("connection_class", None)
+        kind = "unix" if found is UnixDomainSocketConnection else "tls" if found is SSLConnection else "tcp"
+    elif path := given.pop("path", None):
+        kind, settings = "unix", {"path": path}
+    elif "host" not in given:
+        raise ValueError(f"{given!r} names no node: it has neither url nor path nor host")
+    settings = {**common, **settings, **given}
+    if kind == "unix":
+        return Node(name or settings["path"], weight, kind, settings)
+    settings.setdefault("host", "localhost")
+    settings.setdefault("port", DEFAULT_PORT)
+    return Node(name or default_name(f"{settings['host']}:{settings['port']}"), weight, kind, settings)

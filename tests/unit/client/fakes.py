@@ -1,0 +1,88 @@
+"""Nodes of a test's own making: each connection is given to a function."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+Serve = Callable[[socket.socket], None]
+
+
+class FakeNode:
+    """A listening socket on the loopback; `serve` runs in a thread for each connection, which ends with it."""
+
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.name = f"127.0.0.1:{self.port}"
+        self.accepted = 0
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            self._open.append(connection)
+            threading.Thread(target=self._run, args=(connection,), daemon=True).start()
+
+    def _run(self, connection: socket.socket) -> None:
+        try:
+            self._serve(connection)
+        except OSError:
+            pass
+        finally:
+            connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for each in (self._listener, *self._open):
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            each.close()
+
+
+def answering(*replies: bytes) -> Serve:
+    """One reply for each piece of input, the last for all that follow."""
+
+    def serve(connection: socket.socket) -> None:
+        number = 0
+        while connection.recv(1 << 16):
+            connection.sendall(replies[min(number, len(replies) - 1)])
+            number += 1
+
+    return serve
+
+
+def silent(connection: socket.socket) -> None:
+    """Reads, and never answers."""
+    while connection.recv(1 << 16):
+        pass
+
+
+def trickling(connection: socket.socket) -> None:
+    """Answers a byte at a time, for ever."""
+    connection.recv(1 << 16)
+    connection.sendall(b"$1000000\r\n")
+    pause = threading.Event()
+    while True:
+        connection.sendall(b"x")
+        pause.wait(0.01)
+
+
+def hanging_up(connection: socket.socket) -> None:
+    """Closes when it is asked."""
+    connection.recv(1)
