@@ -1,11 +1,10 @@
 """The command line: `respcache [conf-file | -] [--port 6379 --bind 127.0.0.1 ...]`, in redis-server's style.
 
-`respcache check` and `respcache dump` are those of `respcache.tools`.
+`respcache check`, `cluster`, `dump` and `ping` are those of `respcache.tools`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import platform
@@ -14,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from respcache import log
+from respcache import log, tools
 from respcache.config import Arguments, Config, ConfigError, parse_args
 from respcache.directives import DIRECTIVES
 from respcache.protocol.errors import ReplyError
@@ -30,6 +29,8 @@ HELP = """\
 Usage: respcache [conf-file | -] [--directive value ...] [-]
        respcache check FILE [--fix | --truncate-to-timestamp SECONDS] [--yes]
        respcache dump FILE --json|--resp
+       respcache cluster [--nodes 6] [--replicas 1] [--dir DIR] [--base-port 7000] [--directive value ...]
+       respcache ping [-h HOST] [-p PORT]
 
 Starts a Redis-compatible server. Every directive of redis.conf may follow as --directive value;
 `-` reads more of them from standard input.
@@ -67,7 +68,12 @@ RDB files, append-only files, their manifests and directories:
   check FILE --fix        cut off the torn end of an append-only file, after asking
   dump FILE --json        print what is in it, a line for each key or command
   dump FILE --resp        print the commands that make it, for redis-cli --pipe
-A configuration file of such a name is ./check or ./dump.
+
+Clusters, and health:
+  cluster                 start a cluster on this machine; see cluster --help, also for --join
+  ping                    say whether a server answers, by the exit code; see ping --help
+
+A configuration file of such a name is ./check, ./cluster, ./dump or ./ping.
 
 From Python: `async with respcache.Server(port=0) as server:` or `server = respcache.start(port=0)`."""
 
@@ -76,10 +82,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0 after a clean shutdown, 1 with one clear message after an error."""
     try:
         words = sys.argv[1:] if argv is None else argv
-        if words and words[0] in ("check", "dump"):
-            from respcache.tools import main as run_tool
-
-            sys.exit(run_tool(words))
+        if words and words[0] in tools.WORDS:
+            sys.exit(tools.main(words))
         arguments = parse_args(words)
         if arguments.action == "help":
             print(HELP)
@@ -153,6 +157,8 @@ async def _serve(server: Server, config: Config) -> None:
 
 def _follow_signals(server: Server) -> None:
     """SIGTERM and SIGINT end the server, a second SIGINT at once; the end of a terminal does not."""
+    import asyncio
+
     loop, config = asyncio.get_running_loop(), server.config
 
     def insist(_number: int, _frame: object) -> None:

@@ -1,23 +1,45 @@
-"""`respcache check FILE` and `respcache dump FILE`: what is in an RDB or append-only file, and whether it is sound.
+"""The tools beside the server, each a word behind `respcache`. A tool is imported when it is asked for.
 
-Both read a file once, in pieces, and keep one value at a time, or the short strings of one piece, which come
-behind what else is in it: a file may be larger than memory.
+`check FILE` and `dump FILE`: what is in an RDB or append-only file, and whether it is sound. Both read a file once, in
+pieces, and keep one value at a time, or the short strings of one piece, which come behind what else is in it: a file
+may be larger than memory.
+`cluster`: a cluster on this machine (`local_cluster`). `ping`: whether a server is well.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from respcache.tools.check import Mending, check
-from respcache.tools.dump import dump
-from respcache.tools.reading import SOUND, UNREADABLE
+if TYPE_CHECKING:
+    import argparse
+
+WORDS = ("check", "cluster", "dump", "ping")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs `check` or `dump`, the first of the arguments, and returns the exit code. SystemExit for wrong ones."""
+    """Runs the tool that the first of the arguments names, one of WORDS, and returns the exit code.
+
+    SystemExit for wrong arguments of `check` and `dump`.
+    """
+    if argv[0] == "ping":
+        from respcache.tools import ping
+
+        return ping.main(argv[1:])
+    if argv[0] == "cluster":
+        from respcache.tools import local_cluster
+
+        return local_cluster.main(argv[1:])
+    return _look(argv)
+
+
+def _look(argv: Sequence[str]) -> int:
+    from respcache.tools.check import Mending, check
+    from respcache.tools.dump import dump
+    from respcache.tools.reading import SOUND, UNREADABLE
+
     arguments = _parser().parse_args(argv)
     try:
         if arguments.command == "check":
@@ -46,6 +68,8 @@ def _agree(what: str) -> bool:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
     parser = argparse.ArgumentParser("respcache", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     kinds = (
