@@ -12,7 +12,6 @@ import pytest
 
 from tests.cluster_load import Load
 from tests.clusters import (
-    NODE_TIMEOUT,
     Cluster,
     call,
     fields,
@@ -28,9 +27,10 @@ from tests.wire import OK, Error, Null, Wire
 
 MIXED = pytest.mark.skipif(not HAVE_ORACLE, reason="needs a redis-server")
 LAYOUTS = ["oooooo", pytest.param("ooorrr", marks=MIXED), pytest.param("rrrooo", marks=MIXED)]
+NODE_TIMEOUT = 1000
 SERVES_AFTER = NODE_TIMEOUT / 1000 + 2
 """Seconds after which a replica has taken the place of a dead master."""
-OPTIONS = ("--repl-diskless-sync-delay", 0, "--repl-timeout", 10)
+OPTIONS = ("--cluster-node-timeout", NODE_TIMEOUT, "--repl-diskless-sync-delay", 0, "--repl-timeout", 10)
 KEY = "{user1}:x"
 
 
@@ -113,6 +113,7 @@ def test_a_master_that_stops_for_a_while_comes_back_as_a_replica(layout: Cluster
     layout.wait_synced()
 
 
+@pytest.mark.long
 def test_a_replica_that_stops_for_a_while_is_missed_and_comes_back(layout: Cluster) -> None:
     master, replica = pair(layout)
     id = node_id(replica)
@@ -153,10 +154,11 @@ def test_a_manual_failover_under_load_loses_nothing(layout: Cluster) -> None:
     load.check()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["FORCE", "TAKEOVER"])
 def test_without_the_masters_help(layout: Cluster, way: str) -> None:
     master, replica = pair(layout)
-    before = max(line.epoch for line in table(replica).values())
+    before = int(fields(replica, "CLUSTER", "INFO")["cluster_current_epoch"])
     with Load(layout, lossy=True) as load:
         time.sleep(0.5)
         assert call(replica, "CLUSTER", "FAILOVER", way) == OK
@@ -168,7 +170,7 @@ def test_without_the_masters_help(layout: Cluster, way: str) -> None:
     assert myself(replica).epoch == before + 1
 
 
-@pytest.mark.parametrize("way", ["FORCE", "TAKEOVER"])
+@pytest.mark.parametrize("way", [pytest.param("FORCE", marks=pytest.mark.long), "TAKEOVER"])
 def test_of_a_dead_master(layout: Cluster, way: str) -> None:
     master, replica = pair(layout)
     layout.kill(master)
@@ -259,6 +261,7 @@ def test_a_replica_that_was_restarted_goes_on_where_it_was(kinds: str) -> None:
 # Not
 
 
+@pytest.mark.long
 def test_a_replica_with_old_data_is_not_promoted() -> None:
     options = ("--cluster-replica-validity-factor", 1, "--repl-ping-replica-period", 1)
     with start_cluster("oooooo", options=(*OPTIONS, *options)) as cluster:
@@ -294,13 +297,14 @@ def test_a_replica_that_may_not_be_promoted() -> None:
 # Migration
 
 
-@pytest.mark.parametrize("kinds", ["oooo", pytest.param("rroo", marks=MIXED)])
-def test_an_orphaned_master_is_given_a_replica(kinds: str) -> None:
-    """The master of KEY has two replicas, others one; when the one of another master dies, one of the two moves."""
-    with start_cluster("ooooo" + kinds[2], replicas=1, options=OPTIONS) as cluster:
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["o", pytest.param("r", marks=MIXED)])
+def test_an_orphaned_master_is_given_a_replica(kind: str) -> None:
+    """The master of KEY has two replicas, others one; when that of another master dies, one of the two moves."""
+    with start_cluster("oooo" + 2 * kind, replicas=1, options=OPTIONS) as cluster:
         rich, _ = pair(cluster)
         poor = next(server for server in cluster.masters() if server is not rich)
-        spare = cluster.add(kinds[0])
+        spare = cluster.add(kind)
         cluster.meet(spare, rich)
         cluster.wait_acquainted()
         call(spare, "CLUSTER", "REPLICATE", node_id(rich))
