@@ -107,9 +107,12 @@ def parse_nodes(text: str) -> dict[str, Line]:
 
 
 def call(server: Server, *words: Argument, timeout: float = 10.0) -> Any:
-    """Runs a command on a node, on a connection of its own. Raises AssertionError for an error."""
+    """Runs a command on a node, on a connection of its own; not while it loads. Raises AssertionError for an error."""
     with server.connect(timeout) as c:
-        reply = c(*words)
+        deadline = time.monotonic() + timeout
+        while isinstance(reply := c(*words), Error) and reply.text.startswith("LOADING"):
+            assert time.monotonic() < deadline, f"{server!r} is still loading"
+            time.sleep(0.02)
     assert not isinstance(reply, Error), f"{server!r}: {words[:6]}: {reply.text}"
     return reply.data if isinstance(reply, Verbatim) else reply
 

@@ -126,7 +126,8 @@ class Detection:
         reachable = sum(node.is_well for node in view.voters)
         if reachable < view.quorum:
             ok = False
-            self._minority_at = now
+            if view.size:  # in a cluster that is only being made there is nothing to have missed
+                self._minority_at = now
         if ok == view.ok:
             return
         delay = min(max(config.cluster_node_timeout, MIN_REJOIN_DELAY), MAX_REJOIN_DELAY)

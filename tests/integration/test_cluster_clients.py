@@ -368,5 +368,31 @@ def test_a_master_dies(cluster: Cluster, options: dict[str, Any]) -> None:
         client.flushall(target_nodes=RedisCluster.PRIMARIES)
 
 
+@pytest.mark.parametrize("options", [3], indirect=True, ids=["resp3"])
+def test_a_master_dies_asyncio(cluster: Cluster, options: dict[str, Any]) -> None:
+    dead = cluster.masters()[0]
+    options["port"] = next(server for server in cluster.masters() if server is not dead).port
+
+    async def test(client: Any) -> None:
+        async def change(key: str) -> None:
+            while True:
+                try:
+                    assert await client.get(key) == b"before"
+                    await client.set(key, "after")
+                    return
+                except (RedisError, OSError):
+                    await asyncio.sleep(0.1)
+
+        await asyncio.gather(*[client.set(key, "before") for key in KEYS])
+        await asyncio.to_thread(cluster.wait_synced)
+        cluster.kill(dead)
+        await asyncio.gather(*[change(key) for key in KEYS])
+        dead.start()
+        await asyncio.to_thread(cluster.wait_ok)
+        assert await asyncio.gather(*[client.get(key) for key in KEYS]) == [b"after"] * len(KEYS)
+
+    run(test, options, socket_timeout=3)
+
+
 def test_redis_py_hashes_as_we_do() -> None:
     assert [key_slot(key.encode()) for key in KEYS] == [slot_of(key) for key in KEYS]

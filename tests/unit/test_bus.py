@@ -149,7 +149,8 @@ def test_closed_before_it_was_there() -> None:
             assert link is not None
             link.close()
             await asyncio.sleep(0.05)
-            assert owner.made == owner.failed == []
+            assert owner.made == []
+            assert owner.failed == []
             assert not other.links
 
     run(go)

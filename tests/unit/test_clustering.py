@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis.asyncio
@@ -27,8 +28,8 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-def node(path: Path | None = None, **directives: object) -> Server:
-    kept = {"dir": str(path)} if path is not None else {}
+def node(path: Path | None = None, **directives: Any) -> Server:
+    kept: dict[str, Any] = {"dir": str(path)} if path is not None else {}
     return Server(port=0, cluster_enabled=True, cluster_node_timeout=1000, **kept, **directives)
 
 
@@ -70,7 +71,7 @@ def test_a_node_of_its_own_serves_and_leaves_nothing_behind() -> None:
             async with redis.asyncio.Redis(port=server.port) as c:
                 assert await c.set("a", "b")
                 assert (await c.info("server"))["redis_mode"] == "cluster"
-                hello = await c.execute_command("HELLO", "2")
+                hello = await c.execute_command("HELLO", "2")  # type: ignore[no-untyped-call]
                 assert hello[hello.index(b"mode") + 1] == b"cluster"
             id = me.id
         assert not os.path.exists(path)
@@ -258,7 +259,8 @@ def test_keys_of_others_slots_are_kept_until_it_is_seen_what_to_do(tmp_path: Pat
                 await c.save()
         text = (tmp_path / "nodes.conf").read_text()
         other = "b" * 40
-        text = re.sub(" 0-16383\n", f"\n{other} 127.0.0.1:1@2,,tls-port=0,shard-id={other} master - 0 0 1 c 0-16383\n", text)
+        line = f"{other} 127.0.0.1:1@2,,tls-port=0,shard-id={other} master - 0 0 1 connected 0-16383"
+        text = re.sub(" 0-16383\n", f"\n{line}\n", text)
         (tmp_path / "nodes.conf").write_text(text)
         async with node(tmp_path, save="") as server:
             cluster = cluster_of(server)
@@ -271,10 +273,10 @@ def test_keys_of_others_slots_are_kept_until_it_is_seen_what_to_do(tmp_path: Pat
 
 def test_other_databases_are_no_part_of_a_cluster(tmp_path: Path) -> None:
     async def go() -> None:
-        async with Server(port=0, dir=str(tmp_path)) as server:
-            async with redis.asyncio.Redis(port=server.port, db=1) as c:
-                await c.set("foo", "1")
-                await c.save()
+        server = Server(port=0, dir=str(tmp_path))
+        async with server, redis.asyncio.Redis(port=server.port, db=1) as c:
+            await c.set("foo", "1")
+            await c.save()
         with pytest.raises(LoadError, match="You can't have keys in a DB different than DB 0 when in Cluster mode"):
             await node(tmp_path).start()
 
@@ -317,18 +319,48 @@ def test_a_node_replicates_another_one_and_does_so_again_after_a_restart(tmp_pat
             async with redis.asyncio.Redis(port=master.port) as c:
                 await c.set("a", "1")
                 await c.config_set("repl-diskless-sync-delay", 0)
-            server = node(tmp_path)
             for _ in range(2):
-                async with server:
-                    cluster = cluster_of(server)
-                    if len(cluster.view.nodes) == 1:
-                        cluster.meet("127.0.0.1", master.port, master.port + 10_000)
-                        await until(lambda: any(other.slot_count for other in cluster.view.others))
-                        cluster.replicate(next(cluster.view.others))
-                    await until(lambda: server.state.following.link_up)
-                    assert server.state.keyspace.databases[0].get(b"a") == b"1"
-                    assert cluster.data_age < 1000
-                    assert cluster.view.myself.is_replica
-                server = node(tmp_path)
+                await check_replica(node(tmp_path), master.port)
+
+    async def check_replica(server: Server, port: int) -> None:
+        async with server:
+            cluster = cluster_of(server)
+            if len(cluster.view.nodes) == 1:
+                cluster.meet("127.0.0.1", port, port + 10_000)
+                await until(lambda: any(other.slot_count for other in cluster.view.others))
+                cluster.replicate(next(cluster.view.others))
+            await until(lambda: server.state.following.link_up)
+            assert server.state.keyspace.databases[0].get(b"a") == b"1"
+            assert cluster.data_age < 1000
+            assert cluster.view.myself.is_replica
+
+    run(go)
+
+
+def test_a_replicas_subscribers_get_a_message_once() -> None:
+    """The bus brings it; the stream of changes does not."""
+
+    async def go() -> None:
+        async with node() as master, node() as replica:
+            await alone(master)
+            cluster = cluster_of(replica)
+            cluster.meet("127.0.0.1", master.port, master.port + 10_000)
+            await until(lambda: any(other.slot_count for other in cluster.view.others))
+            master.config.set_many([("repl-diskless-sync-delay", "0")])
+            cluster.replicate(next(cluster.view.others))
+            await until(lambda: replica.state.following.link_up)
+            await until(lambda: cluster_of(master).view.myself.replicas)
+            async with redis.asyncio.Redis(port=replica.port) as c, redis.asyncio.Redis(port=master.port) as d:
+                hello = await c.execute_command("HELLO", "2")  # type: ignore[no-untyped-call]
+                assert hello[hello.index(b"role") + 1] == b"replica"
+                pubsub = c.pubsub(ignore_subscribe_messages=True)
+                await pubsub.subscribe("ch")
+                await pubsub.get_message(timeout=5)
+                for number in range(3):
+                    await d.publish("ch", str(number))
+                got = [await pubsub.get_message(timeout=2) for _ in range(3)]
+                assert [message and message["data"] for message in got] == [b"0", b"1", b"2"]
+                assert await pubsub.get_message(timeout=0.2) is None
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
 
     run(go)

@@ -183,7 +183,7 @@ def test_pings(rig: Rig) -> None:
 def test_while_somebody_takes_over_nothing_is_added(rig: Rig) -> None:
     replica = rig.continuing()
     cluster = SimpleNamespace(view=SimpleNamespace(paused=True))
-    rig.state.cluster = cluster  # type: ignore[assignment]
+    rig.state.cluster = cluster
     rig.set("repl-ping-replica-period", "1")
     rig.it.cron()
     rig.ask("WAIT", 1, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,11 +98,16 @@ def test_the_order_that_survives_a_power_cut(path: str, monkeypatch: pytest.Monk
     file = NodesFile(path)
     file.take()
     calls: list[str] = []
+
+    def noted(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object) -> object:
+            calls.append(name)
+            return real(*args)
+
+        return call
+
     for name in ("open_new", "write_all", "sync", "rename", "sync_directory"):
-        real = getattr(disk, name)
-        monkeypatch.setattr(
-            disk, name, lambda *args, name=name, real=real: (calls.append(name), real(*args))[1]
-        )
+        monkeypatch.setattr(disk, name, noted(name, getattr(disk, name)))
     file.save("text\n")
     assert calls == ["open_new", "write_all", "sync", "rename", "sync_directory"]
     file.leave()

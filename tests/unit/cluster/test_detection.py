@@ -82,7 +82,7 @@ def test_a_report_is_taken_back(network: Network) -> None:
 
 
 def test_masters_without_slots_have_no_say(network: Network) -> None:
-    a, b, c = trio(network)
+    a, _b, c = trio(network)
     idle = [network.add() for _ in range(3)]
     for node in idle:
         network.join(node, a)
@@ -125,7 +125,7 @@ def test_fail_is_believed_but_not_of_myself(network: Network) -> None:
 
 
 def test_a_suspect_that_answers_is_well(network: Network) -> None:
-    a, b, c = trio(network)
+    a, _b, c = trio(network)
     network.cut(a, others=[c])
     network.until(lambda: flags(a, c) == PFAIL)
     network.heal()

@@ -21,7 +21,9 @@ def network() -> Network:
     return Network()
 
 
-def hear(node: SimNode, header: Header, gossip: list[Gossip] | None = None, extensions: Extensions | None = None) -> SimLink:
+def hear(
+    node: SimNode, header: Header, gossip: list[Gossip] | None = None, extensions: Extensions | None = None
+) -> SimLink:
     """Has a node get a PING or the like on a connection that some other address made."""
     link = SimLink(node, node.network.nodes[-1], None)
     frame = frames.encode_ping(header, gossip or [], extensions)

@@ -124,7 +124,7 @@ def test_what_is_saved_is_what_is_known(network: Network) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_kill_and_return_over_and_over(seed: int) -> None:
-    """Three masters with a replica each; whoever dies is replaced and comes back as a replica, and no slot gets lost."""
+    """Three masters with a replica each; whoever dies is replaced and comes back, and no slot gets lost."""
     network = Network(seed)
     masters = network.add_all(3)
     network.form(masters)

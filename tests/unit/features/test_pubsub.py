@@ -76,6 +76,21 @@ def test_encoded_once_for_each_protocol(loop: Loop, pubsub: PubSub) -> None:
     assert first[1:] == second[1:]
 
 
+def test_the_end_of_a_shard_channel(loop: Loop, pubsub: PubSub) -> None:
+    links = [Link(), Link()]
+    for link, resp in zip(links, (RESP2, RESP3), strict=True):
+        subscriber = Subscriber(link, resp)
+        for channel in (b"a", b"b"):
+            pubsub.subscribe(subscriber, SHARD, channel)
+    pubsub.publish_shard(b"a", b"m")
+    pubsub.close_shard(b"a")
+    pubsub.close_shard(b"nothing")
+    loop.turn()
+    told = b"3\r\n$8\r\nsmessage\r\n$1\r\na\r\n$1\r\nm\r\n", b"3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:1\r\n"
+    assert [link.sent for link in links] == [[mark + (mark.join(told))] for mark in (b"*", b">")]
+    assert [*pubsub.shards] == [b"b"]
+
+
 def test_closing_connections_get_nothing(loop: Loop, pubsub: PubSub) -> None:
     link = Link()
     pubsub.subscribe(Subscriber(link, RESP2), CHANNEL, b"a")
