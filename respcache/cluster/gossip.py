@@ -312,9 +312,8 @@ class Gossip:
         if node.config_epoch == me.config_epoch and node.id > me.id:
             view.current_epoch += 1
             me.config_epoch = view.current_epoch
-            log.warning(
-                "configEpoch collision with node %s. Updating my configEpoch to %d", node.name, me.config_epoch
-            )
+            text = "WARNING: configEpoch collision with node %s. configEpoch set to %d"
+            log.log(VERBOSE, text, node.name, me.config_epoch)
             self._services.save()
 
     # What it says of others

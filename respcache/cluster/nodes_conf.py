@@ -71,7 +71,7 @@ def line(node: Node, view: View, for_file: bool) -> str:
         )
     if node is view.myself:
         marks = [(slot, ">", other) for slot, other in view.migrating.items()]
-        marks += ((slot, "<", other) for slot, other in view.importing.items())
+        marks += ((slot, "<", other) for slot, other in view.importing.items() if slot not in view.migrating)
         words += (
             f"[{slot}-{way}-{other.id.decode()}]" for slot, way, other in sorted(marks, key=lambda m: m[0])
         )

@@ -138,7 +138,7 @@ def hello(c: Client, *arguments: bytes) -> bytes:
             bulk(b"mode"),
             bulk(b"standalone" if c.server.cluster is None else b"cluster"),
             bulk(b"role"),
-            bulk(b"master"),
+            bulk(b"replica" if c.server.following.on else b"master"),
             bulk(b"modules"),
             EMPTY_ARRAY,
         ]
