@@ -13,9 +13,13 @@ def wait_agreed(cluster: Cluster, seconds: float) -> None:
     a kill would throw them back to what they had before. Raises TimeoutError and AssertionError.
     """
     cluster.wait_ok(seconds)
-    wait_until(lambda: not _differing(cluster), lambda: f"{_differing(cluster)}\n{cluster.picture()}", seconds)
+    wait_until(
+        lambda: not _differing(cluster), lambda: f"{_differing(cluster)}\n{cluster.picture()}", seconds
+    )
     cluster.wait_synced(seconds)
-    wait_until(lambda: not _silent(cluster), lambda: f"{_silent(cluster)} are not heard by their masters", seconds)
+    wait_until(
+        lambda: not _silent(cluster), lambda: f"{_silent(cluster)} are not heard by their masters", seconds
+    )
     wait_until(lambda: not _rewriting(cluster), lambda: f"{_rewriting(cluster)} rewrite their files", seconds)
     for replica in cluster.replicas():
         digests = {str(call(each, "DEBUG", "DIGEST")) for each in (replica, cluster.master_of(replica))}
@@ -37,11 +41,15 @@ def _differing(cluster: Cluster) -> str:
 
 def owners(lines: dict[str, Line]) -> dict[str, tuple[int, tuple[tuple[int, int], ...]]]:
     """Config epochs and slots of masters that have slots, by id, as one node sees them."""
-    return {line.id: (line.epoch, line.ranges) for line in lines.values() if line.ranges and "master" in line.flags}
+    return {
+        line.id: (line.epoch, line.ranges)
+        for line in lines.values()
+        if line.ranges and "master" in line.flags
+    }
 
 
 def _silent(cluster: Cluster) -> list[str]:
-    """Replicas whose acknowledgements do not come through: after a cut, one way of a connection may be up before the other."""
+    """Replicas whose acknowledgements do not come: after a cut, one way of a connection may be silent longer."""
     lines = [line for server in cluster.masters() for line in fields(server, "INFO", "replication").items()]
     replicas = [value for name, value in lines if name.startswith("slave") and "state=" in value]
     return [each for each in replicas if "state=online" not in each or not each.endswith(("lag=0", "lag=1"))]

@@ -62,7 +62,9 @@ class Book:
     def check_counter(self, found: int) -> str:
         """The same for the value of a counter."""
         least = max(self.least, len(self.counting))
-        return "" if least <= found <= len(self.possible) else f"is {found}, not {least} to {len(self.possible)}"
+        return (
+            "" if least <= found <= len(self.possible) else f"is {found}, not {least} to {len(self.possible)}"
+        )
 
     def check_string(self, found: int) -> str:
         """The same for a string, which holds the number of its last write, 0 if there is none."""
@@ -118,7 +120,9 @@ class Writer(threading.Thread):
         book = self._books.setdefault(key, Book())
         book.sent += 1
         number = book.sent
-        words = {"list": ("RPUSH", key, number), "counter": ("INCR", key), "string": ("SET", key, number)}[kind]
+        words = {"list": ("RPUSH", key, number), "counter": ("INCR", key), "string": ("SET", key, number)}[
+            kind
+        ]
         try:
             reply, replicas = self._router.write(key, *words, seconds=WRITE_SECONDS)
         except Refused:
@@ -143,7 +147,9 @@ class Writer(threading.Thread):
         wrong = []
         for key, book in self._books.items():
             if key.startswith("list"):
-                items = [int(each) for each in self._router.read(key, "LRANGE", key, 0, -1, seconds=READ_SECONDS)]
+                items = [
+                    int(each) for each in self._router.read(key, "LRANGE", key, 0, -1, seconds=READ_SECONDS)
+                ]
                 problem = book.check_list(items)
                 book.settle_list(items)
             else:

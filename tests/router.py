@@ -88,7 +88,9 @@ class Router:
                 reason = f"{server!r}: {error!r}"
                 self._learn()
             else:
-                code, _, rest = replies[0].text.partition(" ") if isinstance(replies[0], Error) else ("", "", "")
+                code, _, rest = (
+                    replies[0].text.partition(" ") if isinstance(replies[0], Error) else ("", "", "")
+                )
                 if code == "MOVED":
                     self._owners[slot] = self._servers[rest.split()[1]]
                 elif code in LATER:

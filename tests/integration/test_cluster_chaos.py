@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from tests.agreement import owners, wait_agreed
 from tests.clusters import Cluster, key_of, myself, start_cluster, table
 from tests.ledger import repeated
 from tests.namespaces import MAY_DIVIDE, Network
-from tests.replicated_load import ReplicatedLoad
+from tests.replicated_load import Book, ReplicatedLoad
 from tests.router import Refused, Router, Unknown
 from tests.servers import HAVE_ORACLE, Server, oracle_line
 from tests.wire import OK
@@ -33,7 +34,7 @@ TROUBLE_SECONDS = 6.0
 """How long the faults of a round last, from the first to the end of the last."""
 
 SETTLE_SECONDS = 20.0
-"""How long after that all may take to be well. It takes 1 to 6 s; a connection that was cut may be quiet for another 5."""
+"""How long after that all may take to be well. It takes 1 to 3 s; a cut connection may be silent for another 5."""
 
 MARGIN = 0.5
 """A busy machine is late."""
@@ -44,7 +45,10 @@ OPTIONS: tuple[str | int, ...] = (
     *("--repl-ping-replica-period", 1, "--repl-timeout", 5),
 )
 with_oracle = [pytest.mark.long, pytest.mark.skipif(not HAVE_ORACLE, reason=oracle_line())]
-KINDS = ["oooooo", *(pytest.param(kinds, marks=with_oracle) for kinds in ("rrrrrr", "ooorrr", "rrrooo", "ororor"))]
+KINDS = [
+    "oooooo",
+    *(pytest.param(kinds, marks=with_oracle) for kinds in ("rrrrrr", "ooorrr", "rrrooo", "ororor")),
+]
 
 
 @dataclass
@@ -122,11 +126,13 @@ def plan(world: World, dice: random.Random) -> list[Step]:
         name = dice.choice([*faults])
         begin, end = faults[name]
         first = dice.uniform(0, 2)
-        last = first + dice.choice((dice.uniform(0.2, TIMEOUT), dice.uniform(2 * TIMEOUT, TROUBLE_SECONDS - 2)))
+        last = first + dice.choice(
+            (dice.uniform(0.2, TIMEOUT), dice.uniform(2 * TIMEOUT, TROUBLE_SECONDS - 2))
+        )
         for server in {dice.choice([*masters, *world.cluster.nodes]) for _ in range(dice.choice((1, 1, 2)))}:
             number = world.cluster.nodes.index(server)
-            steps.append((first, f"{first:.2f} {name} {number}", lambda server=server, do=begin: do(server)))
-            steps.append((last, f"{last:.2f} end of {name} {number}", lambda server=server, do=end: do(server)))
+            steps.append((first, f"{first:.2f} {name} {number}", partial(begin, server)))
+            steps.append((last, f"{last:.2f} end of {name} {number}", partial(end, server)))
     return sorted(steps, key=lambda step: step[0])
 
 
@@ -139,6 +145,29 @@ def check_well(world: World, load: ReplicatedLoad) -> None:
     with load.rest():
         wait_agreed(world.cluster, SETTLE_SECONDS)
         load.check()
+
+
+def test_the_books() -> None:
+    """What they find wrong, and what may be."""
+    book = Book()
+    book.possible, book.counting, book.unknown = {1, 2, 3, 4, 6}, {1, 3}, {4}
+    assert [book.check_list(found) for found in ([1, 3], [1, 2, 3, 6], [1, 3, 6, 4])] == ["", "", ""]
+    assert book.check_list([1, 2]) == "lacks [3]"
+    assert book.check_list([1, 3, 3]) == "doubled"
+    assert book.check_list([1, 3, 2]) == "in another order than written"
+    assert book.check_list([1, 3, 5]) == "holds [5], which were refused or never sent"
+    assert [bool(book.check_string(found)) for found in range(7)] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert [bool(book.check_counter(found)) for found in (1, 2, 5, 6)] == [True, False, False, True]
+    book.settle_list([1, 2, 3])
+    assert book.check_list([1, 3]) == "lacks [2]"
 
 
 @pytest.mark.parametrize("kinds", KINDS)
@@ -158,7 +187,7 @@ def test_rounds_of_trouble(tmp_path: Path, seed: int, rounds: int, kinds: str) -
                 do()
             world.heal_all()
             check_well(world, load)
-            assert load.counted > counted + 100, "hardly anything was written"
+            assert load.counted > counted + 20, "hardly anything was written"
             changed = len(owners(table(first)).keys() - before.keys())
             print(f"  {time.monotonic() - began:.1f} s, {changed} elected, {load}")
 
@@ -166,7 +195,7 @@ def test_rounds_of_trouble(tmp_path: Path, seed: int, rounds: int, kinds: str) -
 @pytest.mark.parametrize("kinds", KINDS)
 @repeated(1, 5)
 def test_a_killed_master_is_replaced(tmp_path: Path, seed: int, rounds: int, kinds: str) -> None:
-    """Its replica serves within the timeout and 2 s; that of another kind does, when it is the master's turn to be one."""
+    """Its replica serves within the timeout and 2 s. Who was killed comes back as a replica, and has its turn again."""
     took = []
     with made(tmp_path, kinds) as world, ReplicatedLoad(world.cluster.nodes, seed) as load:
         router = Router(world.cluster.nodes, seed)

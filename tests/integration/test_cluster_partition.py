@@ -21,7 +21,7 @@ TIMEOUT = 1.0
 """Seconds: cluster-node-timeout."""
 
 UNTIL_SUSPECTED = 1.5 * TIMEOUT
-"""A silence is measured from the first ping that got no answer, and a node may rest for half the timeout between two."""
+"""Silence is measured from the first ping without an answer, and pings may be half a timeout apart."""
 
 MARGIN = 0.5
 """A busy machine is late."""
@@ -54,7 +54,7 @@ def write(host: Host, key: str, value: str) -> Reply:
 
 
 def refuses_all(hosts: Sequence[Host], key: str) -> None:
-    """Checks that owners of slots and their replicas neither write nor read, for longer than any of them could be wrong."""
+    """Checks that hosts neither write nor read anything, and that they stay so."""
     end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
         for host in hosts:
@@ -67,7 +67,8 @@ def refuses_all(hosts: Sequence[Host], key: str) -> None:
 
 @pytest.mark.parametrize("kinds", ["oooooo", *MIXED])
 @pytest.mark.parametrize(
-    "minority", [pytest.param((0,), marks=pytest.mark.long, id="alone"), pytest.param((0, 4), id="with-a-stranger")]
+    "minority",
+    [pytest.param((0,), marks=pytest.mark.long, id="alone"), pytest.param((0, 4), id="with-a-stranger")],
 )
 def test_a_master_in_the_minority(tmp_path: Path, kinds: str, minority: tuple[int, ...]) -> None:
     """It refuses writes within the timeout; its replica is elected by the others; later it follows that one."""
