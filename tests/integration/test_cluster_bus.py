@@ -129,7 +129,7 @@ def test_epochs_that_collide_come_apart() -> None:
         cluster.wait_ok()
 
 
-@pytest.mark.parametrize("stale", [0, 1])
+@pytest.mark.parametrize("stale", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_node_with_an_old_file_is_told_what_it_lost(stale: int) -> None:
     with start_cluster("oror" if HAVE_ORACLE else "oooo", replicas=0, node_timeout=TIMEOUT) as cluster:
         old, heir = cluster.nodes[stale], cluster.nodes[stale ^ 1]

@@ -26,7 +26,7 @@ from tests.servers import HAVE_ORACLE, Server
 from tests.wire import OK, Error, Null, Wire
 
 MIXED = pytest.mark.skipif(not HAVE_ORACLE, reason="needs a redis-server")
-LAYOUTS = ["oooooo", pytest.param("ooorrr", marks=MIXED), pytest.param("rrrooo", marks=MIXED)]
+LAYOUTS = ["oooooo", pytest.param("ooorrr", marks=MIXED), pytest.param("rrrooo", marks=[MIXED, pytest.mark.long])]
 NODE_TIMEOUT = 1000
 SERVES_AFTER = NODE_TIMEOUT / 1000 + 2
 """Seconds after which a replica has taken the place of a dead master."""
@@ -210,7 +210,7 @@ def _with_two_replicas(*options: str | int, kind: str = "o") -> Cluster:
     return cluster
 
 
-@pytest.mark.parametrize("kind", ["o", pytest.param("r", marks=MIXED)])
+@pytest.mark.parametrize("kind", ["o", pytest.param("r", marks=[MIXED, pytest.mark.long])])
 def test_of_two_replicas_the_one_with_more_data_is_promoted(kind: str) -> None:
     with _with_two_replicas("--repl-backlog-size", "100mb", kind=kind) as cluster:
         master = cluster.node_of(slot_of(KEY))
@@ -281,6 +281,7 @@ def test_a_replica_with_old_data_is_not_promoted() -> None:
         wait_until(lambda: serves(replica))
 
 
+@pytest.mark.long
 def test_a_replica_that_may_not_be_promoted() -> None:
     with start_cluster("oooooo", options=OPTIONS) as cluster:
         master, replica = pair(cluster)

@@ -24,7 +24,7 @@ PROGRAMS = [
     pytest.param(
         ("--program", "redis-server"),
         id="redis-server",
-        marks=pytest.mark.skipif(not HAVE_ORACLE, reason="no redis-server"),
+        marks=[pytest.mark.skipif(not HAVE_ORACLE, reason="no redis-server"), pytest.mark.long],
     ),
 ]
 NODE = re.compile(r"^127\.0\.0\.1:(\d+)  (master|replica of 127\.0\.0\.1:\d+) +(\S+) +(\d+)  (\S+)$", re.MULTILINE)

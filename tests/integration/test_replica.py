@@ -104,7 +104,8 @@ def test_what_is_due_is_hidden(pair: Pair) -> None:
     c, there = pair.c, pair.there
     there("DEBUG", "SET-ACTIVE-EXPIRE", 0)
     there.pipeline([["SET", "a", 1, "PX", 50], ["SET", "b", 1], ["RPUSH", "l", 1], ["PEXPIRE", "l", 50]])
-    time.sleep(0.3)
+    settle(pair)
+    time.sleep(0.1)
     with Wire(pair.replica.port) as other:
         assert [
             other(*words) for words in (["GET", "a"], ["EXISTS", "a"], ["TTL", "a"], ["LRANGE", "l", 0, -1])

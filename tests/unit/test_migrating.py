@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -142,6 +143,29 @@ def test_a_line_on_which_something_was_said_is_not_kept() -> None:
     run(main)
 
 
+def test_a_kept_line_on_which_something_is_said_is_closed() -> None:
+    async def main(state: ServerState) -> None:
+        closed = asyncio.Event()
+        kept = asyncio.Event()
+
+        async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1 << 16)
+            writer.write(b"+OK\r\n+OK\r\n")
+            await kept.wait()
+            writer.write(b"+more\r\n")
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            closed.set()
+
+        async with target(speak) as port:
+            assert await move(state, batch(state, port, b"a")) is None
+            assert state.migrating.cached == 1
+            kept.set()
+            await asyncio.wait_for(closed.wait(), 5)
+
+    run(main)
+
+
 def test_the_gate_rests_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrating, "LINGER", 0.1)
 
@@ -207,6 +231,26 @@ def test_a_pause_holds_the_deletion_back() -> None:
     run(main)
 
 
+def test_a_pause_that_begins_with_the_last_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(state: ServerState) -> None:
+        found: list[int] = []
+
+        def pause() -> None:
+            state.start_pause(state.clock.ms() + 60_000, all_commands=False)
+            found.append(left(state))
+
+        async def deliver(made: Batch, _connect: object) -> None:
+            made.confirmed.extend(made.keys)
+            state.loop.call_soon(pause)
+
+        monkeypatch.setattr(Batch, "deliver", deliver)
+        assert await move(state, batch(state, 0, b"a")) is None
+        assert found == [left(state)] == [0]  # nothing was deleted after it had begun
+        state.unpause()
+
+    run(main)
+
+
 def test_what_fails_inside_lets_the_keys_go(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(state: ServerState) -> None:
         async with target(willing) as port:
@@ -229,6 +273,25 @@ def test_the_end_of_the_server() -> None:
                 await asyncio.sleep(0.05)
             assert replies == [NOT_READ]
             assert server.state.migrating.cached == 0
+
+    asyncio.run(main())
+
+
+def test_the_end_of_the_server_with_one_move_behind_the_other() -> None:
+    async def main() -> None:
+        async with target(silent) as port:
+            async with respcache.Server(port=0) as server:
+                state = server.state
+                state.keyspace.databases[0].set(b"k", b"v")
+                clients = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
+                for _, writer in clients:
+                    writer.write(b"MIGRATE 127.0.0.1 %d k 0 60000\r\n" % port)
+                await asyncio.sleep(0.1)
+                assert state.held.keys
+            assert not state.held.keys
+            for _, writer in clients:
+                writer.close()
+        assert [task for task in asyncio.all_tasks() if "_deliver" in repr(task)] == []
 
     asyncio.run(main())
 
@@ -279,7 +342,7 @@ class Transport(asyncio.Transport):
 def line(seconds: float = 5.0) -> tuple[Line, Transport]:
     made, transport = Line(), Transport()
     made.connection_made(transport)
-    made.seconds = seconds
+    made.expect(3, seconds)
     return made, transport
 
 
@@ -302,6 +365,33 @@ def test_an_answer_without_end() -> None:
         made.data_received(bytes(1 << 16))
     assert transport.aborted
     assert not made.is_idle
+
+
+def test_more_answers_than_there_can_be() -> None:
+    made, transport = line()
+    made.data_received(b"+OK\r\n" * 3)
+    assert not transport.aborted
+    made.data_received(b"+OK\r\n")
+    assert transport.aborted
+
+
+def test_a_cancellation_and_an_answer_at_the_same_time() -> None:
+    async def main() -> None:
+        made, _ = line()
+
+        async def read_two() -> None:
+            await made.read()
+            await made.read()
+
+        reading = asyncio.create_task(read_two())
+        await asyncio.sleep(0)
+        made.data_received(b"+OK\r\n")
+        reading.cancel()
+        done, _ = await asyncio.wait([reading], timeout=1)
+        assert reading.cancelled()
+        assert done
+
+    asyncio.run(main())
 
 
 def test_writing_waits_while_the_other_server_is_slow() -> None:

@@ -135,6 +135,18 @@ def test_the_arity_comes_first(ask: Asking, words: str) -> None:
     assert ask(*words.split()).startswith(b"-ERR wrong number of arguments")
 
 
+@pytest.mark.parametrize("queued", [False, True])
+def test_too_few_words_break_nothing(ask: Asking, queued: bool) -> None:
+    short = ["sort", "sort_ro", "georadius", "georadiusbymember", "migrate", "xread", "zunion", "object encoding"]
+    for name in short:
+        for count in range(3):
+            if queued:
+                ask("MULTI")
+            assert b"internal error" not in ask(*name.split(), *["b"] * count), name
+            if queued:
+                ask("DISCARD")
+
+
 @pytest.mark.parametrize(
     "words",
     [

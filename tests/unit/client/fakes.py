@@ -86,3 +86,12 @@ def trickling(connection: socket.socket) -> None:
 def hanging_up(connection: socket.socket) -> None:
     """Closes when it is asked."""
     connection.recv(1)
+
+
+def hesitating(connection: socket.socket) -> None:
+    """Answers in time to each step of signing in, but never comes to an end."""
+    pause = threading.Event()
+    while connection.recv(1 << 16):
+        for letter in b"+O" + b"O" * 1000:
+            connection.sendall(bytes([letter]))
+            pause.wait(0.02)

@@ -12,6 +12,7 @@ import pytest
 import respcache
 from respcache.client import AsyncCacheClient, CacheClient, CacheError
 from respcache.client.operations import Operations
+from respcache.client.request import Request
 from tests.unit.client.fakes import FakeNode, answering
 
 SOON = 10.0
@@ -75,6 +76,26 @@ def test_the_node_is_checked_without_operations() -> None:
                 while client.health()[fake.name].up:
                     await asyncio.sleep(0.005)
             assert await client.get("k", "missed") == "missed"
+
+    asyncio.run(main())
+
+
+def test_a_check_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        again = asyncio.Event()
+        checks: list[int] = []
+
+        def failing() -> list[Request]:
+            checks.append(1)
+            if len(checks) == 2:
+                again.set()
+            raise RuntimeError("no")
+
+        with FakeNode(answering(b"$-1\r\n")) as fake:
+            async with AsyncCacheClient([fake.name], check_interval=0.01) as client:
+                monkeypatch.setattr(client._operations.fleet, "checks", failing)
+                await client.get("k")
+                await asyncio.wait_for(again.wait(), SOON)
 
     asyncio.run(main())
 

@@ -16,6 +16,7 @@ import pytest
 import respcache
 from respcache.client import CacheClient, CacheError
 from respcache.client.operations import Operations
+from respcache.client.request import Request
 from tests.unit.client.fakes import FakeNode, answering
 
 SOON = 10.0
@@ -105,6 +106,22 @@ def test_the_node_is_checked_without_operations() -> None:
             assert monotonic() < deadline
             sleep(0.005)
         assert client.get("k", "missed") == "missed"
+
+
+def test_a_check_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = threading.Event()
+    checks: list[int] = []
+
+    def failing() -> list[Request]:
+        checks.append(1)
+        if len(checks) == 2:
+            again.set()
+        raise RuntimeError("can't start new thread")
+
+    with FakeNode(answering(b"$-1\r\n")) as fake, CacheClient([fake.name], check_interval=0.01) as client:
+        monkeypatch.setattr(client._operations.fleet, "checks", failing)
+        client.get("k")
+        assert again.wait(SOON)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

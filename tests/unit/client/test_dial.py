@@ -11,7 +11,7 @@ import pytest
 
 import respcache
 from respcache.client import CacheError, DeadlineError, NodeError, ReplyError
-from respcache.client.dial import dial, dial_async
+from respcache.client.dial import check, dial, dial_async
 from respcache.client.node import NodeLike, read_nodes
 from tests.unit.client.fakes import FakeNode, answering, hanging_up, silent
 
@@ -78,6 +78,19 @@ def test_what_goes_wrong(dialled: Dialled, serve: Any, kind: type[CacheError]) -
     with FakeNode(serve) as fake, pytest.raises(kind) as caught:
         dialled({"host": "127.0.0.1", "port": fake.port, "password": "x"}, 0.2)
     assert type(caught.value) is kind
+
+
+@both
+def test_a_name_that_is_none(dialled: Dialled) -> None:
+    with pytest.raises(NodeError, match="idna"):
+        dialled("a..b:1")
+
+
+@pytest.mark.parametrize("url", ["redis://nowhere", "rediss://nowhere", "unix:///nowhere"])
+def test_options_that_redis_py_does_not_know(url: str) -> None:
+    (node,) = read_nodes([url], {"pasword": "x"})
+    with pytest.raises(TypeError, match="pasword"):
+        check(node)
 
 
 def test_a_cancelled_dial_leaves_nothing_open() -> None:

@@ -10,10 +10,11 @@ import hiredis
 import pytest
 
 from respcache.client import DeadlineError, NodeError
+from respcache.client.dial import dial
 from respcache.client.links import Link, Links, ready
 from respcache.client.node import Node, read_nodes
 from respcache.client.request import Command, Request
-from tests.unit.client.fakes import FakeNode, answering, hanging_up, silent, trickling
+from tests.unit.client.fakes import FakeNode, answering, hanging_up, hesitating, silent, trickling
 
 SOON = 5.0
 SLACK = 1.0  # of a machine that is busy
@@ -95,6 +96,36 @@ def test_a_node_that_cannot_be_reached_takes_no_time_from_the_others() -> None:
         assert fine.replies == [b"PONG"]
         assert took < 0.3 + SLACK
     links.close()
+
+
+def test_signing_in_takes_no_longer_than_the_deadline() -> None:
+    with FakeNode(hesitating) as fake:
+        (node,) = read_nodes([{"host": "127.0.0.1", "port": fake.port, "password": "x"}], {})
+        request = Request(node, [(b"PING",)])
+        assert ask(Links(), request, seconds=0.2) < 0.2 + SLACK
+        assert isinstance(request.failure, DeadlineError)
+
+
+def test_nothing_is_sent_when_it_took_too_long_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bytes] = []
+    over = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        heard.append(connection.recv(1 << 16))
+        over.set()
+
+    def late(node: Node, seconds: float) -> socket.socket:
+        opened = dial(node, SOON)
+        threading.Event().wait(seconds + 0.05)
+        return opened
+
+    monkeypatch.setattr("respcache.client.links.dial", late)
+    with FakeNode(serve) as fake:
+        request = asking(fake, (b"SET", b"k", b"old"))
+        ask(Links(), request, seconds=0.1)
+        assert isinstance(request.failure, DeadlineError)
+        assert over.wait(SOON)
+        assert heard == [b""]
 
 
 def test_no_time_left() -> None:

@@ -209,7 +209,7 @@ def test_keys() -> None:
 
 def test_times_to_live() -> None:
     assert [milliseconds(seconds) for seconds in (1, 0.25, 0.0001)] == [1000, 250, 1]
-    for seconds in (0, -1, float("nan")):
+    for seconds in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="time to live"):
             milliseconds(seconds)
 
@@ -230,6 +230,8 @@ def test_wrong_options(options: dict[str, Any]) -> None:
 def test_unknown_options() -> None:
     with pytest.raises(TypeError, match="no option tiemout"):
         make(tiemout=1)
+    with pytest.raises(TypeError, match="pasword"):
+        make(connection={"pasword": "x"})
 
 
 def test_no_nodes() -> None:

@@ -45,6 +45,7 @@ class FakeServices:
         self.config.put("cluster-node-timeout", TIMEOUT)
         self.time = 1_700_000_000_000
         self.offset = 0
+        self.ready = True
         self.data_age = TIMEOUT
         self.calls: list[object] = []
         self.todo = Todo(0)

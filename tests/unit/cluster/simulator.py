@@ -98,6 +98,7 @@ class SimNode:
         """nodes.conf, as it is on the disk."""
         self.saves = 0
         self.fail_saves = False
+        self.ready = True
         self.following: bytes | None = None
         """The id of whom it replicates."""
         self.offset = 0
