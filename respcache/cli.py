@@ -109,6 +109,9 @@ def version() -> str:
 def read_config(arguments: Arguments) -> Config:
     """The configuration that a command line asks for. Raises ConfigError."""
     config = Config(DIRECTIVES)
+    if arguments.path is not None and arguments.path.isalpha() and not os.path.exists(arguments.path):
+        words = ", ".join(tools.WORDS)
+        raise ConfigError(f"'{arguments.path}' is no configuration file, and none of {words}; see respcache --help")
     if arguments.path is not None:
         config.load_file(arguments.path)
     if arguments.stdin:

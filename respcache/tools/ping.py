@@ -10,9 +10,10 @@ from respcache.tools.asking import Asker, Trouble, password_given
 TIMEOUT = 3.0
 
 HELP = """\
-Usage: respcache ping [-h HOST] [-p PORT] [--unix PATH] [--timeout 3] [--loading-ok]
+Usage: respcache ping [HOST:PORT | -h HOST -p PORT | --unix PATH] [--timeout 3] [--loading-ok]
 
-Asks a server PING. Exit code 0: it answered PONG; 1: it did not, and standard error has the reason in one line.
+Asks a server PING. Exit code 0: it answered PONG; 1: it did not, and standard error has the reason in one line; 2: the
+arguments make no sense.
 
   -h 127.0.0.1     host
   -p 6379          port
@@ -57,6 +58,7 @@ def read(words: Sequence[str]) -> tuple[Asker, bool]:
     Written out, as argparse takes longer to import than the rest of the program to run.
     """
     given = {"host": "127.0.0.1", "port": "6379", "unix": "", "timeout": str(TIMEOUT)}
+    told = set()
     loading_ok = False
     rest = iter(words)
     for word in rest:
@@ -67,8 +69,15 @@ def read(words: Sequence[str]) -> tuple[Asker, bool]:
             if value is None:
                 raise ValueError(f"{word} wants a value")
             given[_VALUES[word]] = value
+            told.add(_VALUES[word])
+        elif ":" in word and "/" not in word and not told & {"host", "port"}:
+            host, _, given["port"] = word.rpartition(":")
+            given["host"] = host.removeprefix("[").removesuffix("]")
+            told |= {"host", "port"}
         else:
             raise ValueError(f"unknown argument {word!r}")
+    if "unix" in told and told & {"host", "port"}:
+        raise ValueError("--unix stands for host and port")
     try:
         timeout = float(given["timeout"])
     except ValueError:

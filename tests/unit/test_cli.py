@@ -45,6 +45,7 @@ def test_the_order_of_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         (["--no-such-thing", "1"], "Bad directive or wrong number of arguments"),
         (["--port", "many"], "argument couldn't be parsed into an integer"),
+        (["clutser"], "and none of check, cluster, dump, ping; see respcache --help"),
         (["no-such.conf"], "Can't open config file 'no-such.conf': No such file or directory"),
     ],
 )

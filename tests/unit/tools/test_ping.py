@@ -48,11 +48,23 @@ def test_answers(
         (["--timeout", "0"], "bad timeout '0'"),
         (["--timeout", "nan"], "bad timeout 'nan'"),
         (["now"], "unknown argument 'now'"),
+        (["127.0.0.1:x"], "bad port 'x'"),
+        (["-p", "1", "127.0.0.1:2"], "unknown argument '127.0.0.1:2'"),
+        (["--unix", "s", "-p", "1"], "--unix stands for host and port"),
     ],
 )
 def test_wrong_arguments(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ping.main(words) == 2
     assert capsys.readouterr().err == f"respcache ping: {told}; see respcache ping --help\n"
+
+
+def test_an_address_in_one_word(capsys: pytest.CaptureFixture[str]) -> None:
+    with answering({"PING": b"+PONG\r\n"}) as server:
+        host, port = server.address
+        assert ping.main([f"{host}:{port}"]) == 0
+    assert capsys.readouterr().out == "PONG\n"
+    asker, _ = ping.read(["[::1]:7"])
+    assert str(asker) == "[::1]:7"
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
