@@ -57,8 +57,8 @@ class Line(asyncio.Protocol):
         self._answers: deque[bytes] = deque()
         self._torn = b""  # of an answer
         self._waits: asyncio.Future[None] | None = None
-        self.seconds = 0.0
-        """How long the other server may be silent."""
+        self._most = 0  # answers that there can be
+        self._seconds = 0.0
         self.selected = -1
 
     # What asyncio calls
@@ -71,7 +71,7 @@ class Line(asyncio.Protocol):
         """Takes answers."""
         *answers, self._torn = (self._torn + data).split(b"\n")
         self._answers.extend(answer.removesuffix(b"\r") for answer in answers)
-        if len(self._torn) > MAX_LINE:
+        if len(self._torn) > MAX_LINE or len(self._answers) > self._most:
             self.close()
         self._go_on()
 
@@ -90,6 +90,10 @@ class Line(asyncio.Protocol):
         self._go_on()
 
     # What a batch does
+
+    def expect(self, answers: int, seconds: float) -> None:
+        """So many answers will come at most, else the line is closed; the other server may be silent for so long."""
+        self._most, self._seconds = answers, seconds
 
     async def write(self, data: bytes | memoryview) -> None:
         """Sends something, and lets others have their turn. What is lost on the way, who reads will learn."""
@@ -124,7 +128,8 @@ class Line(asyncio.Protocol):
         """Returns when something has happened. Raises TimeoutError."""
         self._waits = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait_for(self._waits, self.seconds)
+            async with asyncio.timeout(self._seconds):  # `wait_for` may swallow a cancellation in Python 3.11
+                await self._waits
         finally:
             self._waits = None
 
@@ -217,17 +222,18 @@ class Migrating:
             over = self._server.loop.create_future()
             pause.wait(-id(batch), partial(_resolve, over))
             await over
+        self._delete(batch)  # at once: a pause may begin before the end of this task is noticed
         return error
 
     def _end(self, batch: Batch, done: Callable[[ReplyError | None], None], task: Move) -> None:
-        """Deletes what has arrived, and lets everybody go on. Called once for each move, whatever happened."""
+        """Lets everybody go on. Called once for each move, whatever happened."""
         server = self._server
         self._moves.discard(task)
         server.pause.forget(-id(batch))
         error = self._abandoned.pop(task, None)
         if error is None:
             error = _result(task)
-            self._delete(batch)
+            self._delete(batch)  # what had arrived before it was broken off
         waiting, postponed = server.held.let_go(batch.keys)
         done(error)
         for release in waiting:
@@ -253,12 +259,12 @@ class Migrating:
             line, timer = kept
             timer.cancel()
             if line.is_idle and not anew:
-                line.seconds = batch.seconds
+                line.expect(batch.answers, batch.seconds)
                 return line
             line.close()
-        opened = self._server.loop.create_connection(Line, batch.host, batch.port)
-        _, line = await asyncio.wait_for(opened, batch.seconds)
-        line.seconds = batch.seconds
+        async with asyncio.timeout(batch.seconds):
+            _, line = await self._server.loop.create_connection(Line, batch.host, batch.port)
+        line.expect(batch.answers, batch.seconds)
         return line
 
     def _keep(self, batch: Batch, line: Line) -> None:
@@ -268,6 +274,7 @@ class Migrating:
             return
         if len(self._kept) >= MOST_KEPT:
             self._drop(next(iter(self._kept)))
+        line.expect(0, 0)
         self._kept[where] = line, self._server.loop.call_later(KEPT, self._drop, where)
 
     def _drop(self, where: tuple[str, int]) -> None:
@@ -290,14 +297,14 @@ class Migrating:
     def _abandon(self, error: ReplyError) -> None:
         """Ends all moves with an error, and deletes nothing."""
         for task in self._moves:
-            self._abandoned[task] = error
-            task.cancel()
+            if task.cancel():  # else it is over, and has deleted what it had to
+                self._abandoned[task] = error
 
     async def stop(self) -> None:
         """Ends all moves; what has arrived is deleted here. Keeps no connection any more."""
-        for task in self._moves:
-            task.cancel()
-        if self._moves:
+        while self._moves:  # whoever waited for the end of one may begin another
+            for task in self._moves:
+                task.cancel()
             await asyncio.wait([*self._moves])
             await asyncio.sleep(0)  # for what is done when they are
         for where in [*self._kept]:

@@ -190,7 +190,7 @@ def _routing_exec(handler: Handler) -> Handler:
 
     def run(client: Client, *arguments: bytes) -> bytes:
         transaction = client.transaction
-        if transaction is not None and not arguments and not client.server.nested:
+        if transaction is not None and not arguments:
             found: list[bytes] = []
             sharded = True  # it has to do with shard channels only
             for entry, words, _ in transaction.queued:
@@ -305,6 +305,8 @@ def _make_finder(command: Command) -> Keys | None:
 
         def find(arguments: Sequence[bytes]) -> Sequence[bytes]:
             argv = [*names, *arguments]
+            if not command.accepts(len(argv)):
+                return ()  # the handler will say so
             return [argv[at] for at, _ in command.find_keys(argv)]
 
         return find

@@ -120,6 +120,6 @@ async def _check_always(client: weakref.ref[AsyncCacheClient], seconds: float) -
             return
         try:
             await alive.check()
-        except CacheError as error:
+        except Exception as error:  # or an ejected node would never come back
             log.warning("a check failed: %s", error)
         del alive

@@ -154,6 +154,6 @@ def _check_always(client: weakref.ref[CacheClient], stop: threading.Event, secon
             return
         try:
             alive.check()
-        except CacheError as error:
+        except Exception as error:  # or an ejected node would never come back
             log.warning("a check failed: %s", error)
         del alive

@@ -20,7 +20,6 @@ from redis.exceptions import (
     AuthorizationError,
     BusyLoadingError,
     NoPermissionError,
-    RedisError,
     ResponseError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -55,12 +54,13 @@ def dial(node: Node, seconds: float) -> socket.socket:
 
     Its steps (connecting, TLS, AUTH, ...) may take so many seconds each. Names are looked up without a limit.
 
-    Raises NodeError, or ReplyError if the node does not let us in.
+    Raises NodeError, or ReplyError if the node does not let us in; nothing else, whatever a name that is none or a
+    provider of credentials makes redis-py raise.
     """
+    connection = _connection(_KINDS, node, seconds)
     try:
-        connection = _connection(_KINDS, node, seconds)
         connection.connect()
-    except (RedisError, OSError) as error:
+    except Exception as error:
         raise _told(node, error) from error
     opened: socket.socket = connection._sock
     connection._sock = None  # or it would be closed with the connection
@@ -75,12 +75,17 @@ async def dial_async(node: Node, seconds: float) -> tuple[asyncio.StreamReader, 
         await connection.connect()
     except BaseException as error:  # cancelled, too
         await connection.disconnect(nowait=True)
-        if isinstance(error, RedisError | OSError):
+        if isinstance(error, Exception):
             raise _told(node, error) from error
         raise
     streams = connection._reader, connection._writer
     connection._reader = connection._writer = None
     return streams
+
+
+def check(node: Node) -> None:
+    """Raises what redis-py raises for options that it does not know."""
+    _connection(_KINDS, node, 1.0)
 
 
 def _connection(kinds: Mapping[str, type[Any]], node: Node, seconds: float) -> Any:

@@ -37,6 +37,9 @@ class Link:
         if left <= 0:
             raise DeadlineError(node.name, "no time left to connect")
         self._socket = dial(node, left)
+        if monotonic() >= deadline:  # nobody waits any more; a write that came now might undo a later one
+            self.close()
+            raise DeadlineError(node.name, "no connection in time")
         self._reader = new_reader()
         self._unsent: bytes | memoryview = b""
         self.request: Request | None = None
@@ -153,9 +156,6 @@ class Links:
             else:
                 link.begin(request)
                 links.append((link, request))
-        if len(requests) == 1 and afresh:
-            self._ask_afresh(afresh[0], deadline)
-            return
         finish = self._start_afresh(afresh, deadline) if afresh else None
         converse([link for link, _ in links if not link.closed], deadline)
         if finish is not None:
@@ -177,8 +177,9 @@ class Links:
     def _start_afresh(self, requests: Sequence[Request], deadline: float) -> Callable[[], None]:
         """Ask on fresh links; what this returns waits until all is answered or has failed.
 
-        Each in a thread: redis-py connects to one node at a time, and one that does not answer must take no time
-        from the others. That is rare: links are kept.
+        Each in a thread: redis-py connects to one node at a time, to each of its addresses, and gives each step its
+        time; a node that does not answer must take no time from the others, and no more than there is from the caller.
+        That is rare: links are kept.
         """
         over = False
         lock = threading.Lock()

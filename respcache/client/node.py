@@ -98,6 +98,8 @@ def _from_mapping(given: dict[str, Any], common: Mapping[str, Any]) -> Node:
         raise ValueError(f"{given!r} names no node: it has neither url nor path nor host")
     settings = {**common, **settings, **given}
     if kind == "unix":
+        if "path" not in settings:
+            raise ValueError(f"{url!r} names no node: it has no path")
         return Node(name or settings["path"], weight, kind, settings)
     settings.setdefault("host", "localhost")
     settings.setdefault("port", DEFAULT_PORT)

@@ -7,8 +7,10 @@ made of these, docstrings included: so what these say is what the caller of a cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any, Generic, Literal, TypedDict, TypeVar
 
+from respcache.client.dial import check
 from respcache.client.errors import ValueTypeError
 from respcache.client.fleet import Fleet
 from respcache.client.node import NodeLike, read_nodes
@@ -91,8 +93,8 @@ def _until(seconds: float | None) -> Command:
 
 def milliseconds(seconds: float) -> int:
     """A time to live as Redis takes it, at least a millisecond. Raises ValueError if there is none."""
-    if not seconds > 0:
-        raise ValueError(f"a time to live is more than nothing, not {seconds}")
+    if not 0 < seconds < inf:
+        raise ValueError(f"a time to live is more than nothing and has an end, not {seconds}")
     return max(1, round(seconds * 1000))
 
 
@@ -114,8 +116,11 @@ class Operations:
             raise ValueError("timeout, check_interval and failures are more than nothing")
         self.strict = errors == "raise"
         self.values = Values(options.get("codec"))
+        read = read_nodes(nodes, options.get("connection", {}))
+        for node in read:
+            check(node)
         self.fleet = Fleet(
-            read_nodes(nodes, options.get("connection", {})),
+            read,
             hash=options.get("hash", "md5"),
             hash_tag=options.get("hash_tag", ""),
             rehash=options.get("rehash", False),

@@ -79,6 +79,11 @@ class Batch:
     refusal: bytes = b""
     """The first error that the other server replied; empty: none."""
 
+    @property
+    def answers(self) -> int:
+        """How many there are at most: to AUTH, to SELECT, and for each key."""
+        return len(self.keys) + 2
+
     # What is sent
 
     def requests(self, select: bool, sent: list[bytes]) -> Iterator[bytes | memoryview]:

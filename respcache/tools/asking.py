@@ -100,7 +100,10 @@ class Asker:
                 made.close()
                 raise
         else:
-            made = socket.create_connection(self.address, self._timeout)
+            try:
+                made = socket.create_connection(self.address, self._timeout)
+            except UnicodeError:
+                raise OSError("no name of a host") from None
         self._socket = made
         if self._password:
             try:

@@ -217,6 +217,8 @@ def test_restore_asking(nodes: Nodes) -> None:
     assert c("RESTORE", "b", "0", dump) == nodes.moved(B)
     assert c("RESTORE-ASKING", "b", "0", dump) == OK
     assert c("GET", "b") == nodes.moved(B)
+    queued = c.pipeline([["MULTI"], ["RESTORE-ASKING", "b", "0", dump, "REPLACE"], ["EXEC"]])
+    assert queued == [OK, QUEUED, nodes.moved(B)]  # EXEC is not asking
 
 
 def test_readonly(nodes: Nodes) -> None:
@@ -259,6 +261,7 @@ def test_a_key_that_is_due_on_a_replica(nodes: Nodes) -> None:
     first, c = nodes.connect(), nodes.connect(nodes.replica)
     assert call(nodes.first, "DEBUG", "SET-ACTIVE-EXPIRE", "0") == OK
     first("SET", "b", "1", "PX", "30")
+    assert first("WAIT", "1", "5000") == 1
     c("READONLY")
     wait_until(lambda: c("TTL", "b") == -2)
     assert c("GET", "b") == c.null

@@ -191,11 +191,11 @@ def test_who_waits_goes(server: Server, c: Wire, other: Wire, target: Silent) ->
 
 
 def test_a_key_expires(c: Wire, other: Wire, target: Silent) -> None:
-    c("SET", "k", "v", "PX", 50)
+    c("SET", "k", "v", "PX", 500)
     c.send("MIGRATE", "127.0.0.1", target.port, "k", 0, 5000)
     target.accept()
     other.send("SET", "k", "new")
-    assert other.quiet(0.2)
+    assert other.quiet(0.6)
     target.answer(b"+OK\r\n" * 2)
     assert (c.read(), other.read()) == (OK, OK)
     assert other("GET", "k") == b"new"

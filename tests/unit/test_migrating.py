@@ -231,6 +231,17 @@ def test_a_pause_holds_the_deletion_back() -> None:
     run(main)
 
 
+def test_a_copy_does_not_wait_for_the_end_of_a_pause() -> None:
+    async def main(state: ServerState) -> None:
+        async with target(willing) as port:
+            state.start_pause(state.clock.ms() + 60_000, all_commands=False)
+            assert await move(state, batch(state, port, b"a", copy=True)) is None
+            assert left(state) == 1
+            state.unpause()
+
+    run(main)
+
+
 def test_a_pause_that_begins_with_the_last_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main(state: ServerState) -> None:
         found: list[int] = []

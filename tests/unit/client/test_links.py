@@ -109,12 +109,14 @@ def test_signing_in_takes_no_longer_than_the_deadline() -> None:
 def test_nothing_is_sent_when_it_took_too_long_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[bytes] = []
     over = threading.Event()
+    dialling: list[threading.Thread] = []
 
     def serve(connection: socket.socket) -> None:
         heard.append(connection.recv(1 << 16))
         over.set()
 
     def late(node: Node, seconds: float) -> socket.socket:
+        dialling.append(threading.current_thread())
         opened = dial(node, SOON)
         threading.Event().wait(seconds + 0.05)
         return opened
@@ -123,9 +125,12 @@ def test_nothing_is_sent_when_it_took_too_long_to_connect(monkeypatch: pytest.Mo
     with FakeNode(serve) as fake:
         request = asking(fake, (b"SET", b"k", b"old"))
         ask(Links(), request, seconds=0.1)
-        assert isinstance(request.failure, DeadlineError)
+        failure = request.failure
+        assert isinstance(failure, DeadlineError)
         assert over.wait(SOON)
         assert heard == [b""]
+        dialling[0].join(SOON)
+        assert request.failure is failure  # who asked has it already
 
 
 def test_no_time_left() -> None:

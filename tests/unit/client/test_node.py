@@ -63,7 +63,7 @@ def test_options_that_all_have() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [[], ["h:x"], [":1"], [{}], [{"name": "a"}], [5], ["http://h"], ["h:1", "h:1"]]
+    "given", [[], ["h:x"], [":1"], [{}], [{"name": "a"}], [5], ["http://h"], ["unix://h"], ["h:1", "h:1"]]
 )
 def test_what_names_no_node(given: Any) -> None:
     with pytest.raises(ValueError):

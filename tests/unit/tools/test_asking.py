@@ -68,6 +68,7 @@ def test_what_is_no_server(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         fails(Asker(silent.getsockname()[:2], timeout=0.05), "no answer in time")
     fails(Asker(("127.0.0.1", 1)), r"^127\.0\.0\.1:1: connection refused$")
+    fails(Asker(("a..b", 1)), r"^a\.\.b:1: no name of a host$")
     fails(Asker(str(tmp_path / "none")), "no such file")
     with answering({"A": b"HTTP/1.1 400\r\n"}) as server:
         fails(Asker(server.address), "does not speak RESP")
