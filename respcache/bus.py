@@ -22,14 +22,12 @@ from functools import partial
 from typing import Protocol, cast
 
 from respcache.cluster.frames import FrameError, Framer, Message, MessageError, decode
-from respcache.cluster.nodes import Node
+from respcache.cluster.nodes import BUS_OFFSET, Node
 from respcache.config import Config
 from respcache.log import VERBOSE
 from respcache.log import logger as log
 from respcache.sockets import keep_alive, listening
 
-OFFSET = 10_000
-"""What a bus port is above the port for clients, unless `cluster-port` says otherwise."""
 TOO_HIGH = (
     "Redis port number too high. Cluster communication port is 10,000 port numbers higher than your Redis port. "
     "Your Redis port number must be 55535 or less."
@@ -109,7 +107,7 @@ class BusLink(asyncio.Protocol):
         self.closed = True
         self._queue.clear()
         self._queued = 0
-        self._bus.links.discard(self)
+        self._bus.links.pop(self, None)
         node = self.node
         if node is not None and node.link is self:
             node.link = None
@@ -125,10 +123,11 @@ class BusLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
         self._transport = transport = cast(asyncio.Transport, transport)  # that of uvloop is none by its class
-        if self.closed or (self.inbound and not self._bus.admit(self)):
-            self.closed = True
+        if self.closed:
             transport.abort()
             return
+        if self.inbound:
+            self._bus.admit(self)
         sock = transport.get_extra_info("socket")
         with contextlib.suppress(OSError):
             keep_alive(sock, max(2 * self._bus.config.cluster_node_timeout // 1000, 1))
@@ -170,6 +169,16 @@ class BusLink(asyncio.Protocol):
                 log.exception("A message on the cluster bus from %s did harm", self.peer)
                 self.close()
 
+    def pause_writing(self) -> None:
+        """The other end does not read. If it is there to ask and we to answer, it asks no more before it does."""
+        if self.inbound and self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        if self.inbound and self._transport is not None:
+            self._transport.resume_reading()
+
     def eof_received(self) -> bool:
         """The other end is going."""
         return False
@@ -188,7 +197,8 @@ class Bus:
         self._loop = loop
         self._bound: list[socket.socket] = []
         self._listeners: list[asyncio.Server] = []
-        self.links: set[BusLink] = set()
+        self.links: dict[BusLink, None] = {}
+        """In the order in which they came."""
         self.overflowed = 0
         """Connections closed because more than cluster-link-sendbuf-limit waited to be sent."""
         self.port = 0
@@ -214,15 +224,18 @@ class Bus:
             raise
         self.port = port
 
-    def listen_beside(self) -> int:
-        """Listens on a port for which the one that clients use is free as well. Returns that. Raises OSError."""
+    def listen_beside(self, before: int) -> int:
+        """Listens on a port for which the one that clients use is free as well. Returns that. Raises OSError.
+
+        The port of clients `before` comes first, if it was chosen here: others look for this node there.
+        """
         dice = random.SystemRandom()
         host = self.config.bind[0].removeprefix("-")
-        for _ in range(1000):
-            port = dice.choice(_FREE_PORTS)
+        for attempt in range(1000):
+            port = before if before in _FREE_PORTS and not attempt else dice.choice(_FREE_PORTS)
             with contextlib.suppress(OSError):
                 listening(host, port, 1).close()
-                self.listen(port + OFFSET)
+                self.listen(port + BUS_OFFSET)
                 return port
         raise OSError("There is no free pair of ports for a node of a cluster")
 
@@ -247,21 +260,21 @@ class Bus:
 
     # Connections
 
-    def admit(self, link: BusLink) -> bool:
-        """Whether a connection that others made may stay."""
-        strangers = sum(other.node is None for other in self.links)
-        if strangers >= MOST_STRANGERS:
-            log.log(VERBOSE, "Error accepting cluster node connection: too many of them say nothing")
-            return False
-        self.links.add(link)
-        return True
+    def admit(self, link: BusLink) -> None:
+        """Takes in a connection that others made. A node says at once who it is: of too many strangers the one that
+        came first goes."""
+        strangers = [other for other in self.links if other.node is None]
+        if len(strangers) >= MOST_STRANGERS:
+            log.log(VERBOSE, "Closing the cluster bus connection of %s: too many are of nobody", strangers[0].peer)
+            strangers[0].close()
+        self.links[link] = None
 
     def connect(self, node: Node) -> BusLink | None:
         """Begins to connect to a node; None if there is no hope."""
         if not node.ip or not node.cport:
             return None
         link = BusLink(self, node)
-        self.links.add(link)
+        self.links[link] = None
         link.task = self._loop.create_task(self._connect(link, node))
         return link
 

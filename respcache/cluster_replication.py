@@ -24,6 +24,9 @@ class ReplicationServices:
         self._server = server
         self._now = now
         self._timer: TimerHandle | None = None
+        self.ready = True
+        """The data that was kept is loaded. Until then nobody is followed: half of the one data would be mixed with
+        the other. `Following.start` does it then."""
 
     @property
     def offset(self) -> int:
@@ -57,7 +60,7 @@ class ReplicationServices:
         """Replicates a node. It is called again and again: nothing is done for the master that there is already, at
         the address that it has; a node whose address is not known is waited for."""
         following = self._server.following
-        if master.ip and (not following.on or following.address != (master.ip, master.port)):
+        if self.ready and master.ip and (not following.on or following.address != (master.ip, master.port)):
             following.follow(master.ip, master.port)
 
     def lead(self) -> None:

@@ -16,16 +16,17 @@ import os
 from collections.abc import Sequence
 from functools import partial
 
-from respcache.bus import OFFSET, TOO_HIGH, Bus, BusLink, monotonic_clock
+from respcache.bus import TOO_HIGH, Bus, BusLink, monotonic_clock
 from respcache.cluster import nodes_conf
 from respcache.cluster.cron import TICK
 from respcache.cluster.frames import Message
 from respcache.cluster.member import Member, newcomer
-from respcache.cluster.nodes import NOFAILOVER, Link, Node, set_flags
+from respcache.cluster.nodes import BUS_OFFSET, NOFAILOVER, Link, Node, set_flags
 from respcache.cluster.services import Todo, Way
 from respcache.cluster_replication import ReplicationServices
 from respcache.loading import LoadError
 from respcache.log import logger as log
+from respcache.lost_slots import LostSlots
 from respcache.nodes_file import NodesFile, TakenError
 from respcache.routing import farewell
 from respcache.state import ServerState
@@ -61,7 +62,7 @@ class Clustering:
         self._announced = False  # our address is the one of cluster-announce-ip
         self._timer: asyncio.TimerHandle | None = None
         self._replication = ReplicationServices(server, self.now)
-        self.follow = self._replication.follow
+        self._lost = LostSlots(server)
         self.lead = self._replication.lead
         self.pause_writes = self._replication.pause_writes
         self.unpause = self._replication.unpause
@@ -75,14 +76,17 @@ class Clustering:
 
     def load(self) -> None:
         """Reads nodes.conf, or makes one. Raises OSError, whose text is for people."""
-        if not self.config.cluster_port and self.config.port + OFFSET > 65535:
+        if not self.config.cluster_port and self.config.port + BUS_OFFSET > 65535:
             raise OSError(TOO_HIGH)
         path = os.path.join(self.config.dir, self.config.cluster_config_file)
-        self._file = NodesFile(path)
+        self._todo, self._unsaved = Todo(0), False  # what an earlier life has left to save is not to be saved now
+        self._replication.ready = False
+        file = NodesFile(path)
         try:
-            text = self._file.take()
+            text = file.take()
         except OSError as error:
             raise OSError(error.errno, _explain(f"Can't open {path}", error)) from None
+        self._file = file
         self._know(text if text.strip() else self._kept, path)
         try:
             self.save()
@@ -102,14 +106,15 @@ class Clustering:
             self.view = newcomer(self.now())
             log.info("No cluster configuration found, I'm %s", self.view.myself.name)
         self.view.released = farewell(self._server)
+        self.view.coming = self._lost.finish
         self._member = Member(self.view, self, self._bus_connect)
 
     def listen(self, port: int) -> int:
         """Listens on the bus. Returns the port for clients, which is chosen if it is 0. Raises OSError."""
         self._bus = bus = Bus(self.config, self._server.loop, self)
         if not port and not self.config.cluster_port:
-            return bus.listen_beside()
-        bus.listen(self.config.cluster_port or port + OFFSET)
+            return bus.listen_beside(self.view.myself.port)
+        bus.listen(self.config.cluster_port or port + BUS_OFFSET)
         return port
 
     async def start(self) -> None:
@@ -128,6 +133,7 @@ class Clustering:
             self._timer.cancel()
             self._timer = None
         self._replication.stop()
+        self._lost.finish_all()
         if self._bus is not None:
             self._bus.close()
         file, self._file = self._file, None
@@ -152,6 +158,7 @@ class Clustering:
         Keys of a slot that nobody has make it ours. Those of a slot of others stay until it is seen what to do with
         them: the slot is marked as one that is being imported.
         """
+        self._replication.ready = True
         view, databases = self.view, self._server.keyspace.databases
         if view.myself.is_replica:
             return
@@ -339,6 +346,16 @@ class Clustering:
         """Milliseconds since something came from the master, or since the link to it was lost."""
         return self._replication.data_age
 
+    @property
+    def ready(self) -> bool:
+        """Whether the data that was kept is loaded."""
+        return self._replication.ready
+
+    def follow(self, master: Node) -> None:
+        """Has the data replicated from a node."""
+        self._lost.finish_all()
+        self._replication.follow(master)
+
     def await_offset(self, offset: int) -> None:
         """Has `Todo.MANUAL` done when this replica has applied so much."""
         self._replication.await_offset(offset, partial(self.soon, Todo.MANUAL))
@@ -348,13 +365,8 @@ class Clustering:
         return len(self._server.keyspace.databases[0].shards[slot])
 
     def delete_keys(self, slot: int) -> int:
-        """Deletes all keys of a slot, which has another owner now. Returns how many there were."""
-        db, propagator = self._server.keyspace.databases[0], self._server.propagator
-        keys = [*db.shards[slot]]
-        for key in keys:
-            if db.delete(key) and propagator.on:
-                propagator.add(db, b"DEL", key)
-        return len(keys)
+        """Has all keys of a slot deleted, which has another owner now. Returns how many there are."""
+        return self._lost.give_up(slot)
 
     def empty(self) -> None:
         """Deletes all data."""

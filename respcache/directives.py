@@ -51,7 +51,9 @@ _FROM_0, _FROM_1, _COUNT, _PORT = Number(0, INT), Number(1, INT), Number(0, LONG
 _SIZE, _SIZE_FROM_1, _BUFFER = Memory(0, LONG), Memory(1, LONG), Memory(2**20, LONG)
 _ALLOWED, _SHUTDOWN = Choice("no", "yes", "local"), Choice("default", "save", "nosave", "now", "force")
 _HOST_NAME = ((r"[^A-Za-z0-9.-]", "Hostnames may only contain alphanumeric characters, hyphens or dots"),)
-_NODE_NAME = ((r"[^\x21-\x7e]|[\"'\\]", "Announced human node name contained invalid character"),)
+# Redis takes any address, and such names as would end a field of nodes.conf; then it cannot read that file any more.
+_ADDRESS = ((r"[^0-9A-Za-z.:%_-]|.{46}", "It must be an address, or a name, of 45 characters at most"),)
+_NODE_NAME = ((r"[^\x21-\x7e]|[\"'\\,=]", "Announced human node name contained invalid character"),)
 _TITLE = r"^$|\{(?!(title|listen-addr|server-mode|port|tls-port|unixsocket|config-file)\})"
 _BAD_TITLE = ((_TITLE, "template format is invalid or contains unknown variables"),)
 _POLICIES = [f"{who}-{how}" for who in ("volatile", "allkeys") for how in ("lru", "lfu", "random", "ttl")]
@@ -62,7 +64,7 @@ _TABLE: list[Directive] = [
     # Network and clients
     Directive("bind", Words(addresses, drop=True), "* -::*"),
     *_rows(_PORT, "port=6379 tls-port=0"),
-    *_rows(_MAYBE, "bind-source-addr= cluster-announce-ip="),
+    *_rows(_MAYBE, "bind-source-addr="),
     *_rows(_MAYBE, "masteruser= masterauth= requirepass=", sensitive=True),
     *_rows(Octal(), "unixsocketperm=0", mutable=False),
     *_rows(_BOOL, "protected-mode=yes"),
@@ -157,6 +159,7 @@ _TABLE: list[Directive] = [
     # Cluster
     *_rows(_PORT, "cluster-port=0", mutable=False),
     *_rows(_PORT, "cluster-announce-port=0 cluster-announce-bus-port=0 cluster-announce-tls-port=0"),
+    *_rows(Text(True, _ADDRESS), "cluster-announce-ip="),
     *_rows(Text(True, _HOST_NAME), "cluster-announce-hostname="),
     *_rows(Text(True, _NODE_NAME), "cluster-announce-human-nodename="),
     *_rows(Choice("ip", "hostname", "unknown-endpoint"), "cluster-preferred-endpoint-type=ip"),

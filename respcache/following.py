@@ -251,6 +251,7 @@ class Following:
         server.mastering.drop_replicas()
         server.appending.suspend()
         log.info("MASTER <-> REPLICA sync: Flushing old data")
+        self._down_since = 0.0  # of that data; what comes is none before it is whole
         for db in server.keyspace.databases:
             db.clear()
 

@@ -49,7 +49,7 @@ LAYERS = [
     ["peer"],
     ["connection"],
     ["master_link"],
-    ["following", "cluster_replication"],
+    ["following", "cluster_replication", "lost_slots"],
     ["sockets", "nodes_file"],
     ["bus"],
     ["clustering"],

@@ -15,7 +15,7 @@ from respcache.log import logger as log
 from respcache.store.slot import SLOTS
 
 START_DELAY = 2000
-"""Milliseconds that a master waits after its start before it serves: others may have taken its slots meanwhile."""
+"""Milliseconds that a master waits after a restart before it serves: others may have taken its slots meanwhile."""
 MIN_REJOIN_DELAY, MAX_REJOIN_DELAY = 500, 5000
 """Milliseconds, likewise, since it was last among a minority; between these, `cluster-node-timeout`."""
 
@@ -27,6 +27,7 @@ class Detection:
         self._view = view
         self._services = services
         self._sender = sender
+        self._restarted = bool(view.size)  # what it knows of slots is old
         self._started = 0
         self._minority_at = 0  # when less than a majority of the masters was last in reach
 
@@ -116,7 +117,7 @@ class Detection:
         """Works out cluster_state."""
         view, config, now = self._view, self._services.config, self._services.now()
         self._started = self._started or now
-        if view.myself.is_master and not view.ok and now - self._started < START_DELAY:
+        if self._restarted and view.myself.is_master and not view.ok and now - self._started < START_DELAY:
             return
         ok = True
         if config.cluster_require_full_coverage:

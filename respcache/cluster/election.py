@@ -112,7 +112,7 @@ class Election:
     def _is_wanted(self) -> bool:
         me = self._view.myself
         master = me.master
-        if not me.is_replica or master is None or not master.slot_count:
+        if not self._services.ready or not me.is_replica or master is None or not master.slot_count:
             return False
         if self._manual.ready:
             return True

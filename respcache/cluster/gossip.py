@@ -43,8 +43,6 @@ MOST_EARLY = 500
 """Milliseconds that a time of a pong may lie ahead of our clock."""
 LONGEST_FORGOTTEN = 3600
 """Seconds for which another node can have us forget one."""
-MAX_EPOCH = (1 << 63) - 1
-"""Epochs above are no epochs: they could not be raised any more."""
 
 
 class Wire(Link, Protocol):
@@ -120,9 +118,8 @@ class Gossip:
             wire.node = node
             if old is not None:
                 old.close()
-        if view.current_epoch < header.current_epoch <= MAX_EPOCH:
-            view.current_epoch = header.current_epoch
-        if node.config_epoch < header.config_epoch <= MAX_EPOCH:
+        view.current_epoch = max(view.current_epoch, header.current_epoch)
+        if node.config_epoch < header.config_epoch:
             node.config_epoch = header.config_epoch
             services.soon(Todo.SAVE)
         node.offset = header.offset
@@ -135,7 +132,7 @@ class Gossip:
     def _update(self, message: Update) -> None:
         """Somebody's slots, in a newer epoch than the one we know of."""
         node = self._view.find(message.id)
-        if node is None or not node.config_epoch < message.config_epoch <= MAX_EPOCH:
+        if node is None or node.config_epoch >= message.config_epoch:
             return
         if node is self._view.myself:
             log.info("Discarding UPDATE message about myself.")
@@ -261,8 +258,7 @@ class Gossip:
         me = view.myself
         if me.master is node and master is not None and master is not me:
             log.info("I'm a sub-replica! Reconfiguring myself from %s to %s", node.name, master.name)
-            view.make_replica(me, master)
-            self._services.follow(master)
+            self._ownership.follow(master)
 
     def _step_down(self, node: Node, master: Node | None, header: Header) -> bool:
         """A master has become a replica. Its slots go to its new master if the two share them, else they are free.
@@ -369,13 +365,11 @@ class Gossip:
         if (node.hostname, node.nodename) != (hostname, nodename):
             node.hostname, node.nodename = hostname, nodename
             services.soon(Todo.SAVE)
-        shard = extensions.shard_id
-        if shard is None and node.is_replica and node.master is not None:
-            shard = node.master.shard_id
+        # A replica may not know yet that its master's is another one than was to be thought.
+        shard = node.master.shard_id if node.master is not None else extensions.shard_id
         if shard is not None and shard != node.shard_id:
-            node.shard_id = shard
-            if view.myself.master is node:
-                view.myself.shard_id = shard
+            for member in (node, *node.replicas):
+                member.shard_id = shard
             services.soon(Todo.SAVE)
         for id, seconds in extensions.forgotten:
             gone = view.find(id)

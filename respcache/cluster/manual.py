@@ -8,9 +8,9 @@
     asks for votes (election.py)  ->     votes as the others do, though it is itself the master that is up
     PONG: all slots are its own   ->     becomes a replica, and its clients go on: they are sent to the new master
 
-No write is lost, and clients see nothing but a short wait. Who has not got there in time gives up; the two ends of the
-window are independent, and the master's pause lasts twice as long, so that a replica which is elected at the last
-moment still finds it paused. FORCE leaves the master out, TAKEOVER the voters too.
+No write is lost, and clients see nothing but a short wait. Who has not got there in time gives up: the replica first,
+also if votes come then, so that the master which goes on has not been replaced. FORCE leaves the master out, TAKEOVER
+the voters too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from respcache.log import logger as log
 
 WINDOW = 5000
 """Milliseconds that it may take."""
+GRACE = 1000
+"""Milliseconds for which the master waits longer: until it hears of a replica that was elected at the last moment."""
 
 
 class ManualFailover:
@@ -37,8 +39,7 @@ class ManualFailover:
         self._offset: int | None = None  # the master's last
         self.ends = 0
         """When it is given up; 0: none is under way."""
-        self.ready = False
-        """This replica may ask for votes now, be its master up or not."""
+        self._reached = False  # all that the master had is here, or that is not asked for
         self.replica: Node | None = None
         """On a master: who is to take its place."""
 
@@ -49,13 +50,18 @@ class ManualFailover:
         self._view.paused = False
         self._offset = None
         self.ends = 0
-        self.ready = False
+        self._reached = False
         self.replica = None
 
     # The replica
 
+    @property
+    def ready(self) -> bool:
+        """Whether this replica may ask for votes now, and win, be its master up or not."""
+        return self._reached and self._services.now() <= self.ends
+
     def begin(self, way: Way) -> None:
-        """CLUSTER FAILOVER, on a replica whose master is known."""
+        """CLUSTER FAILOVER, on a replica whose master is known. Raises OSError if nodes.conf cannot be written."""
         view, services = self._view, self._services
         self.reset()
         self.ends = services.now() + WINDOW
@@ -63,11 +69,12 @@ class ManualFailover:
             log.warning("Taking over the master (user request).")
             if view.bump_epoch():
                 log.info("New configEpoch set to %d", view.myself.config_epoch)
+            services.save()  # nothing is taken over in an epoch that could be taken again after a restart
             take_over(view, services, self._sender)
             self.reset()
         elif way == "force":
             log.warning("Forced failover user request accepted.")
-            self.ready = True
+            self._reached = True
             services.soon(Todo.FAILOVER)
         elif view.myself.master is not None:
             log.warning("Manual failover user request accepted.")
@@ -87,10 +94,10 @@ class ManualFailover:
 
     def look(self) -> None:
         """Goes on if all that the master had is applied."""
-        if not self.ends or self.ready or self._offset is None:
+        if not self.ends or self._reached or self._offset is None:
             return
         if self._services.offset == self._offset:
-            self.ready = True
+            self._reached = True
             log.info("All master replication stream processed, manual failover can start.")
             self._services.soon(Todo.FAILOVER)
 
@@ -102,7 +109,7 @@ class ManualFailover:
             return
         self.reset()
         now = self._services.now()
-        self.ends = now + WINDOW
+        self.ends = now + WINDOW + GRACE
         self.replica = replica
         self._services.pause_writes(now + 2 * WINDOW)
         self._view.paused = True

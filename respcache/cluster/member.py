@@ -73,7 +73,7 @@ class Member:
         if me.is_replica and me.master is not None and me.master.ip:
             self._services.follow(me.master)
         self.manual.cron()
-        if me.is_replica:
+        if me.is_replica and self._services.ready:
             self.election.cron()
             self.migration.cron()
 

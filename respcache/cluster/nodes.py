@@ -7,7 +7,7 @@ Source: the Redis Cluster specification.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from respcache.store.slot import SLOTS
@@ -32,6 +32,8 @@ NOFAILOVER = 512
 EXTENDS = 1024
 """It knows the extensions that came with 7.2; older ones complain of them. Only in headers: see `Node.extends`."""
 
+BUS_OFFSET = 10_000
+"""What a bus port is above the port for clients, unless `cluster-port` says otherwise."""
 BITMAP = SLOTS // 8
 """Bytes of a bitmap of slots: slot s is bit s % 8 of byte s / 8."""
 
@@ -207,6 +209,8 @@ class View:
         moved, and the cluster is ok. What clients ask for is looked up here first."""
         self.released: Callable[[int], None] | None = None
         """Told of each slot that is taken from its owner."""
+        self.coming: Callable[[int], None] | None = None
+        """Told of each slot before it becomes ours, or is marked as one that is being imported."""
 
     # Nodes
 
@@ -304,6 +308,8 @@ class View:
 
     def assign(self, slot: int, node: Node) -> None:
         """Makes a node the owner of a slot, whoever was."""
+        if node is self.myself and self.coming is not None:
+            self.coming(slot)
         self.release(slot)
         self.owners[slot] = node
         self.assigned += 1
@@ -340,6 +346,8 @@ class View:
 
     def mark_importing(self, slot: int, node: Node | None) -> None:
         """Notes that a slot is on its way here from a node, or no longer on its way."""
+        if node is not None and self.coming is not None:
+            self.coming(slot)
         self._mark(self.importing, slot, node)
 
     def _mark(self, marks: dict[int, Node], slot: int, node: Node | None) -> None:
@@ -414,8 +422,3 @@ def set_flags(node: Node, flags: int, on: bool = True) -> bool:
     before = node.flags
     node.flags = before | flags if on else before & ~flags
     return node.flags != before
-
-
-def sorted_by_id(nodes: Iterable[Node]) -> list[Node]:
-    """Nodes in the order of their ids."""
-    return sorted(nodes, key=lambda node: node.id)

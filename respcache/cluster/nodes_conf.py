@@ -13,6 +13,7 @@ import re
 
 from respcache.cluster import slots
 from respcache.cluster.nodes import (
+    BUS_OFFSET,
     FAIL,
     HANDSHAKE,
     MASTER,
@@ -38,7 +39,6 @@ _FLAGS = {
     "nofailover": NOFAILOVER,
 }
 _NO_FLAGS = "noflags"
-_BUS_OFFSET = 10000
 # Epochs and times are far below; a greater epoch could not be raised any more on the wire.
 _MAX_NUMBER = (1 << 63) - 1
 
@@ -168,7 +168,7 @@ class _Loader:
             raise NodesConfError(f"address {address}")
         node.ip = found["ip"]
         node.port = _port(found["port"])
-        node.cport = _port(found["cport"] or str(node.port + _BUS_OFFSET))
+        node.cport = _port(found["cport"] or str(node.port + BUS_OFFSET))
         if not more:
             return
         node.hostname, *pairs = more
@@ -218,6 +218,9 @@ class _Loader:
         view.last_vote_epoch = self._vars["lastVoteEpoch"]
         view.current_epoch = self._vars["currentEpoch"]
         view.current_epoch = view.max_epoch
+        for node in self._nodes.values():
+            if node.is_replica:
+                node.config_epoch = 0  # its line shows its master's: as its own it would be a second such claim
         return view
 
     def _known(self, view: View, id: bytes) -> Node:

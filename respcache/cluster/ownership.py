@@ -20,7 +20,7 @@ class Ownership:
     def __init__(self, view: View, services: Services, follow: Callable[[Node], None]) -> None:
         self._view = view
         self._services = services
-        self._follow = follow
+        self.follow = follow
         self._given_up: dict[int, Node] = {}
         """Slots that their owner claims no longer. They stay its own, since a slot without owner stops the cluster;
         but anybody may have them, and nobody is told that they are its own."""
@@ -68,7 +68,7 @@ class Ownership:
         services = self._services
         if not ours.slot_count and (services.config.cluster_allow_replica_migration or all_from_us):
             log.info("Configuration change detected. Reconfiguring myself as a replica of %s", node.name)
-            self._follow(node)
+            self.follow(node)
             return
         for slot in lost:
             if services.count_keys(slot):

@@ -5,14 +5,9 @@ from __future__ import annotations
 import random
 
 from respcache.cluster import frames
-from respcache.cluster.frames import Extensions, Gossip, Header
+from respcache.cluster.frames import MFLAG_FORCE_ACK, MFLAG_PAUSED, Extensions, Gossip, Header
 from respcache.cluster.nodes import EXTENDS, HANDSHAKE, NOADDR, PFAIL, Link, Node, View
 from respcache.cluster.services import Services
-
-PAUSED = 1
-"""mflags: this master has stopped its clients for a manual failover, and its offset is final."""
-FORCE_ACK = 2
-"""mflags: the vote is asked for though the master is up."""
 
 LEAST_GOSSIP = 3
 """Entries of a ping, if there are so many nodes."""
@@ -47,7 +42,7 @@ class Sender:
             cport=me.cport,
             flags=me.flags | EXTENDS,
             state=0 if view.ok else 1,
-            mflags=mflags | (PAUSED if view.paused else 0),
+            mflags=mflags | (MFLAG_PAUSED if view.paused else 0),
         )
 
     def ping(self, link: Link, node: Node | None, type: int) -> None:
@@ -69,7 +64,7 @@ class Sender:
 
     def ask_for_votes(self, force: bool) -> None:
         """Sends FAILOVER_AUTH_REQUEST to everybody; with `force` the vote is asked for though the master is up."""
-        header = self.header(frames.AUTH_REQUEST, FORCE_ACK if force else 0)
+        header = self.header(frames.AUTH_REQUEST, MFLAG_FORCE_ACK if force else 0)
         self._broadcast(frames.encode_plain(header), frames.AUTH_REQUEST)
 
     def vote(self, node: Node) -> None:

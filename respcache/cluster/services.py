@@ -43,6 +43,10 @@ class Services(Protocol):
     # Replication
 
     @property
+    def ready(self) -> bool:
+        """Whether the data that was kept is loaded. A replica cannot lead before."""
+
+    @property
     def offset(self) -> int:
         """How far the stream of changes is: produced here by a master, applied here by a replica."""
 
@@ -72,7 +76,7 @@ class Services(Protocol):
         """How many keys a slot has here."""
 
     def delete_keys(self, slot: int) -> int:
-        """Deletes all keys of a slot, which has another owner now. Returns how many there were."""
+        """Has all keys of a slot deleted, which has another owner now. Returns how many there are."""
 
     def empty(self) -> None:
         """Deletes all data."""

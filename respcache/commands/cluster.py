@@ -56,8 +56,13 @@ def save(cluster: Clustering) -> None:
     try:
         cluster.save()
     except OSError as error:
-        log.warning("Cannot save the cluster configuration: %s", error)
-        raise ReplyError(b"ERR error saving the cluster node config: %b" % str(error).encode()) from None
+        raise not_saved(error) from None
+
+
+def not_saved(error: OSError) -> ReplyError:
+    """The error of nodes.conf that cannot be written."""
+    log.warning("Cannot save the cluster configuration: %s", error)
+    return ReplyError(b"ERR error saving the cluster node config: %b" % str(error).encode())
 
 
 # This node

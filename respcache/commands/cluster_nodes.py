@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from respcache.cluster.nodes import FAIL
+from respcache.cluster.nodes import BUS_OFFSET, FAIL
 from respcache.cluster.services import Todo, Way
 from respcache.commands.arguments import integer
-from respcache.commands.cluster import CLUSTER, cluster_of, find_node, unknown_node
+from respcache.commands.cluster import CLUSTER, cluster_of, find_node, not_saved, unknown_node
 from respcache.log import logger as log
 from respcache.protocol.errors import SYNTAX, ReplyError
 from respcache.protocol.reply import OK
 from respcache.registry import ADMIN, NO_ASYNC_LOADING, NOSCRIPT, STALE, command
 from respcache.state import Client
-
-BUS_OFFSET = 10000
-"""How far the port of the bus is above that for clients, unless told otherwise."""
 
 NOT_MYSELF = ReplyError(b"ERR I tried hard but I can't forget myself...")
 NOT_MY_MASTER = ReplyError(b"ERR Can't forget my master!")
@@ -127,7 +124,10 @@ def cluster_failover(c: Client, *options: bytes) -> bytes:
     if not way and (me.master.flags & FAIL or me.master.link is None):
         raise MASTER_DOWN
     log.info("Manual failover user request (%s) accepted from '%s'.", way or "safe", c.peer.decode("latin-1"))
-    cluster.fail_over(way)
+    try:
+        cluster.fail_over(way)
+    except OSError as error:
+        raise not_saved(error) from None
     return OK
 
 

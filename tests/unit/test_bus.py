@@ -247,14 +247,16 @@ def test_strangers_are_not_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_STRANGERS", 3)
 
     async def go() -> None:
-        async with opened() as (one, _):
-            writers = [(await stranger(one))[1] for _ in range(3)]
+        async with opened() as (one, owner):
+            first, *others = [await stranger(one) for _ in range(3)]
             await until(lambda: len(one.links) == 3)
-            reader, writer = await stranger(one)
+            _, writer = await stranger(one)  # those who say nothing do not keep others out
             with contextlib.suppress(ConnectionResetError):
-                assert await reader.read() == b""
+                assert await first[0].read() == b""
+            writer.write(FRAME)
+            await until(lambda: owner.messages)
             assert len(one.links) == 3
-            for each in (*writers, writer):
+            for each in (first[1], writer, *(writer for _, writer in others)):
                 each.close()
 
     run(go)
@@ -278,6 +280,27 @@ def test_who_does_not_read_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
 
     run(go)
     assert "exceeding send buffer memory limit" in caplog.text
+
+
+def test_who_asks_and_does_not_read_is_not_heard() -> None:
+    async def go() -> None:
+        async with opened() as (one, owner):
+            reader, writer = await stranger(one)
+            answer = frames.encode_publish(Header(type=frames.PUBLISH, sender=ID), b"ch", bytes(100_000))
+            owner.take = lambda link, message: link.send(answer)  # type: ignore[method-assign]
+            asked, peak = 0, 0
+            while writer.transport.get_write_buffer_size() < 100_000 and asked < 100_000:
+                writer.write(FRAME * 100)
+                asked += 100
+                await asyncio.sleep(0)
+                peak = max(peak, *(link.pending for link in one.links))
+            assert peak < asked * len(answer) / 2
+            assert asked < 100_000
+            for _ in range(asked):  # then all is answered
+                await reader.readexactly(len(answer))
+            writer.close()
+
+    run(go)
 
 
 def test_a_queue_for_somebody_out_of_reach_has_the_same_limit() -> None:
@@ -326,10 +349,16 @@ def test_a_pair_of_ports() -> None:
     async def go() -> None:
         async with opened() as (one, owner):
             other = Bus(one.config, asyncio.get_running_loop(), owner)
-            port = other.listen_beside()
+            port = other.listen_beside(0)
             assert other.port == port + 10_000
             await other.open()
+            third = Bus(one.config, asyncio.get_running_loop(), owner)
+            assert third.listen_beside(port) != port  # it is taken
+            third.close()
             other.close()
+            await asyncio.sleep(0.01)
+            assert third.listen_beside(port) == port
+            third.close()
 
     run(go)
 

@@ -9,6 +9,8 @@ import pytest
 import respcache
 from respcache.cluster.nodes import MASTER, Node
 from respcache.cluster_replication import NEVER, ReplicationServices
+from respcache.following import Following
+from respcache.master_link import MasterLink
 from respcache.store.hiding import HidingDatabase
 from tests.unit.test_following import data, pair, say, settled, until
 
@@ -52,6 +54,33 @@ def test_the_offset_of_somebody_elses_data_is_none() -> None:
             services_of(replica).follow(node_at(other.port))
             await until(lambda: replica.state.following.syncing)
             assert services_of(replica).offset == 0
+
+    asyncio.run(main())
+
+
+def test_half_of_the_masters_data_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica that is getting all data anew has given up what it had: it must not be elected then."""
+
+    async def main() -> None:
+        async with pair() as (master, replica):
+            services, following = services_of(replica), replica.state.following
+            assert isinstance(following, Following)
+            for number in range(3000):
+                say(master, "SET", f"k{number}", "v" * 100)
+            await settled(master, replica)
+            begun, ages = following.begun, []
+
+            def note(link: MasterLink) -> None:
+                begun(link)
+                ages.append(services.data_age)
+
+            monkeypatch.setattr(following, "begun", note)
+            master.state.history.renew()
+            assert following._link is not None
+            following._link.drop("")
+            await until(lambda: ages and following.link_up)
+            assert ages == [NEVER]
+            assert services.data_age < 5000
 
     asyncio.run(main())
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from respcache.cluster import nodes_conf
 from respcache.cluster.nodes import NOFAILOVER
 from respcache.clustering import Clustering
 from respcache.loading import LoadError
@@ -156,6 +157,119 @@ def test_later_it_is_tried_again(
     assert caplog.text.count("error saving the cluster node config: [Errno 28] No space left on device") == 1
 
 
+def test_nothing_is_taken_over_in_an_epoch_that_is_not_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go() -> None:
+        async with node(repl_diskless_sync_delay=0) as master, node() as replica:
+            await alone(master)
+            cluster = cluster_of(replica)
+            cluster.meet("127.0.0.1", master.port, master.port + 10_000)
+            await until(lambda: len(cluster.links) == 2)
+            cluster.replicate(next(cluster.view.others))
+            await until(lambda: cluster.view.ok)
+            async with redis.asyncio.Redis(port=replica.port) as c:
+                with monkeypatch.context() as patched:
+                    patched.setattr(disk, "sync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+                    with pytest.raises(redis.ResponseError, match="error saving the cluster node config"):
+                        await c.execute_command("CLUSTER FAILOVER TAKEOVER")  # type: ignore[no-untyped-call]
+                    assert cluster.view.myself.is_replica
+                await c.execute_command("CLUSTER FAILOVER TAKEOVER")  # type: ignore[no-untyped-call]
+            await until(lambda: cluster_of(master).view.myself.is_replica)
+
+    run(go)
+
+
+def test_all_nodes_start_again_and_find_each_other() -> None:
+    async def go() -> None:
+        async with node() as one, node() as other:
+            a, b = cluster_of(one), cluster_of(other)
+            a.meet("127.0.0.1", other.port, other.port + 10_000)
+            await until(lambda: len(a.links) == len(b.links) == 2)
+            ports = one.port, other.port
+        await one.start()
+        await other.start()
+        assert (one.port, other.port) == ports
+        await until(lambda: len(a.links) == len(b.links) == 2)
+        await one.stop()
+        await other.stop()
+
+    run(go)
+
+
+def test_what_would_spoil_the_file_is_not_announced() -> None:
+    async def go() -> None:
+        async with node() as server, redis.asyncio.Redis(port=server.port) as c:
+            for name in ("cluster-announce-ip", "cluster-announce-human-nodename"):
+                for text in ("a b", "a,b", "a=b", "a\nb"):
+                    with pytest.raises(redis.ResponseError):
+                        await c.config_set(name, text)
+            for ip in ("10.0.0.1", "fe80::1%eth0", "node-1.example"):
+                await c.config_set("cluster-announce-ip", ip)
+            await c.config_set("cluster-announce-human-nodename", "bee#1@here")
+            await asyncio.sleep(0.05)
+            cluster = cluster_of(server)
+            loaded = nodes_conf.load(nodes_conf.render(cluster.view), 1).myself
+            assert (loaded.ip, loaded.nodename) == ("node-1.example", "bee#1@here")
+
+    run(go)
+
+
+def test_who_may_not_have_the_file_does_not_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "nodes.conf"
+
+    async def go() -> None:
+        first = node(tmp_path)
+        await first.start()
+        with monkeypatch.context() as patched:
+            patched.setattr(disk, "sync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            with pytest.raises(OSError):
+                cluster_of(first).save()
+            await first.stop()  # and it still has something to save
+        path.unlink()
+        async with node(tmp_path) as second:
+            await asyncio.sleep(0.05)
+            text = path.read_text()
+            with pytest.raises(OSError, match="already used by a different node of a cluster"):
+                await first.start()
+            assert path.read_text() == text
+            assert text.startswith(cluster_of(second).view.myself.id.decode())
+        path.write_text("nonsense\n")
+        cluster_of(first)._unsaved = True
+        with pytest.raises(OSError, match="corrupted"):
+            await first.start()
+        assert path.read_text() == "nonsense\n"
+
+    run(go)
+
+
+def test_nobody_is_followed_before_the_data_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica starts again: its file takes longer to load than a tick of the cluster."""
+
+    async def go() -> None:
+        async with node(repl_diskless_sync_delay=0) as master:
+            await alone(master)
+            async with node(tmp_path, appendonly=True) as replica:
+                cluster = cluster_of(replica)
+                cluster.meet("127.0.0.1", master.port, master.port + 10_000)
+                await until(lambda: len(cluster.links) == 2)
+                cluster.replicate(next(cluster.view.others))
+                await until(lambda: replica.state.following.link_up)
+            load = Server._load
+            seen: list[tuple[bool, bool]] = []
+
+            async def slow(server: Server) -> None:
+                await asyncio.sleep(0.3)
+                seen.append((cluster_of(server).ready, server.state.following.on))
+                await load(server)
+
+            monkeypatch.setattr(Server, "_load", slow)
+            async with node(tmp_path, appendonly=True) as replica:
+                assert cluster_of(replica).view.myself.is_replica
+                assert seen == [(False, False)]
+                await until(lambda: replica.state.following.link_up)
+
+    run(go)
+
+
 def test_a_port_without_room_for_the_bus() -> None:
     async def go() -> None:
         with pytest.raises(OSError, match="Your Redis port number must be 55535 or less"):
@@ -292,7 +406,7 @@ def test_keys_of_a_lost_slot_are_deleted_and_replicas_are_told(tmp_path: Path) -
                 await c.mset({"{a}1": "1", "{a}2": "2"})
                 await c.set("{b}1", "3")
                 assert cluster.delete_keys(hash_slot(b"a")) == 2
-                assert cluster.count_keys(hash_slot(b"a")) == 0
+                await until(lambda: not cluster.count_keys(hash_slot(b"a")))
                 assert await c.dbsize() == 1
         async with node(tmp_path, save="", appendonly=True) as server:
             assert server.state.keyspace.databases[0].size == 1

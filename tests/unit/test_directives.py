@@ -146,6 +146,8 @@ def test_bad_values(oracle: Oracle, config: Config, name: str) -> None:
     for value in BAD:
         if (name, value) == ("maxmemory-clients", "9223372036854775808"):
             continue  # Redis takes it for a negative number, that is, a percentage
+        if name == "cluster-announce-ip" and value:
+            continue  # Redis takes anything, and then cannot read its nodes.conf
         assert change(config, name, value) == oracle.set(name, value), value
         assert config.get_text(name) == oracle.get(name)[name], value
     oracle.set(name, before)

@@ -8,8 +8,8 @@ import pytest
 
 from respcache.cluster import frames
 from respcache.cluster.election import Election
-from respcache.cluster.frames import MFLAG_FORCE_ACK, Plain
-from respcache.cluster.manual import ManualFailover
+from respcache.cluster.frames import MFLAG_FORCE_ACK, MFLAG_PAUSED, Plain
+from respcache.cluster.manual import WINDOW, ManualFailover
 from respcache.cluster.nodes import NOFAILOVER
 from respcache.cluster.services import Todo
 from tests.unit.cluster.fakes import TIMEOUT, Shards
@@ -188,6 +188,28 @@ def test_a_manual_failover_asks_at_once_with_force() -> None:
     shards.grant(1)
     assert shards.me.is_master
     assert shards.manual.ends == 0
+
+
+def test_votes_that_come_too_late_for_a_manual_failover_elect_nobody() -> None:
+    shards = Candidate()
+    shards.manual.begin("")
+    shards.manual.heard(shards.nodes[0], shards.header(0, frames.PING, MFLAG_PAUSED, offset=0))
+    shards.manual.look()
+    shards.election.look()
+    shards.services.time += WINDOW + 1  # this process stood still, and the master goes on
+    shards.grant(0)
+    shards.grant(1)
+    assert shards.me.is_replica
+
+
+def test_nobody_is_elected_before_the_data_is_loaded() -> None:
+    shards = Candidate()
+    shards.fail(0)
+    shards.services.data_age = 0
+    shards.services.ready = False
+    assert shards.run(5000) is None
+    shards.services.ready = True
+    assert shards.run(1200) is not None
 
 
 def test_a_manual_failover_soon_after_a_failed_election() -> None:

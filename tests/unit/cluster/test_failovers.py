@@ -167,7 +167,7 @@ def test_a_manual_failover_that_fails_hurts_nobody() -> None:
     replica.turn()
     network.run(500)
     assert master.view.paused and master.paused_until > network.now
-    network.run(5500)
+    network.run(6500)
     assert not master.view.paused and master.paused_until == 0
     assert replica.me.is_replica and cluster.agree()
 

@@ -306,6 +306,19 @@ def test_a_replica_that_does_not_tell_its_shard_has_its_masters(network: Network
 # Roles
 
 
+def test_a_master_and_its_replicas_are_always_in_one_shard(network: Network) -> None:
+    a, b, c = network.add_all(3)
+    network.form([a, b, c])
+    replica = network.add_replica(c)
+    shard = b"5" * 40
+    hear(a, header_of(c), extensions=Extensions(shard_id=shard))
+    assert a.sees(c).shard_id == a.sees(replica).shard_id == shard
+    hear(a, header_of(replica), extensions=Extensions(shard_id=c.id))  # which has not heard of it yet
+    assert a.sees(replica).shard_id == shard
+    hear(replica, header_of(c), extensions=Extensions(shard_id=shard))
+    assert replica.me.shard_id == shard
+
+
 def test_a_replica_is_known_as_such(network: Network) -> None:
     a, b, c = network.add_all(3)
     network.form([a, b, c])
@@ -353,9 +366,11 @@ def test_a_replica_of_a_replica_goes_to_its_master(network: Network) -> None:
     a, b, c = network.add_all(3)
     network.form([a, b, c])
     replica = network.add_replica(a)
+    replica.member.manual.begin("force")  # of a; the votes of others are not for b's place
     hear(replica, header_of(a, master=b.id, flags=REPLICA, slots=bytes(b.me.slots), config_epoch=b.me.config_epoch))
     assert replica.me.master is replica.sees(b)
     assert replica.following == b.id
+    assert not replica.member.manual.ready and not replica.member.manual.ends
 
 
 def test_who_never_asks_for_votes_says_so(network: Network) -> None:

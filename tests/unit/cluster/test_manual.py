@@ -6,7 +6,7 @@ import pytest
 
 from respcache.cluster import frames
 from respcache.cluster.frames import MFLAG_PAUSED
-from respcache.cluster.manual import WINDOW, ManualFailover
+from respcache.cluster.manual import GRACE, WINDOW, ManualFailover
 from respcache.cluster.services import Todo
 from tests.unit.cluster.fakes import Shards
 
@@ -64,6 +64,15 @@ def test_it_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
     assert not shards.manual.ready
 
 
+def test_who_is_ready_is_so_for_the_window_only() -> None:
+    shards = Side(3)
+    shards.manual.begin("force")
+    shards.services.time += WINDOW
+    assert shards.manual.ready
+    shards.services.time += 1  # this process stood still, say, and the tick that ends it is still to come
+    assert not shards.manual.ready
+
+
 def test_force_asks_nobody() -> None:
     shards = Side(3)
     shards.manual.begin("force")
@@ -76,7 +85,7 @@ def test_takeover() -> None:
     shards.manual.begin("takeover")
     assert shards.me.is_master and shards.me.config_epoch == shards.view.current_epoch == 4
     assert shards.me.slot_count == 5462
-    assert shards.services.calls == ["lead", "save"]
+    assert shards.services.calls == ["save", "lead", "save"]  # the epoch first
     assert not shards.manual.ends
     [pong] = shards.links[shards.nodes[2]].take(frames.PONG)
     assert pong.header.config_epoch == 4
@@ -107,7 +116,10 @@ def test_the_master_pauses_and_says_so() -> None:
 def test_the_master_goes_on_if_nothing_comes_of_it() -> None:
     shards = Side(0)
     shards.manual.requested(shards.nodes[3])
-    shards.services.time += WINDOW + 1
+    shards.services.time += WINDOW + GRACE  # the replica, which began before, has given up for long
+    shards.manual.cron()
+    assert shards.view.paused
+    shards.services.time += 1
     shards.manual.cron()
     assert shards.services.calls[1:] == ["unpause"] and not shards.view.paused
 

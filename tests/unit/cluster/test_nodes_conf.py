@@ -53,6 +53,14 @@ class Link:
     def close(self) -> None: ...
 
 
+def test_the_epoch_of_a_replica_is_none_of_its_own() -> None:
+    text = f"{A} 127.0.0.1:1@2 master - 0 0 5 connected 0-16383\n{B} 127.0.0.1:3@4 myself,slave {A} 0 0 5 connected\n"
+    view = nodes_conf.load(text, NOW)
+    assert (view.myself.config_epoch, view.myself.epoch) == (0, 5)
+    assert view.bump_epoch()  # CLUSTER FAILOVER TAKEOVER: with its master's epoch nobody would believe it
+    assert view.myself.config_epoch == 6
+
+
 def test_a_file_of_7_0() -> None:
     view = nodes_conf.load(REDIS_70, NOW)
     a, b, c, d = (view.nodes[id.encode()] for id in (A, B, C, D))

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from respcache.cluster import frames
-from respcache.cluster.frames import Fail, Ping, Publish, Update
+from respcache.cluster.frames import MFLAG_FORCE_ACK, MFLAG_PAUSED, Fail, Ping, Publish, Update
 from respcache.cluster.nodes import HANDSHAKE, MASTER, NOADDR, PFAIL, Node, View
-from respcache.cluster.sending import FORCE_ACK, PAUSED, Sender
+from respcache.cluster.sending import Sender
 from tests.unit.cluster.fakes import FakeLink, FakeServices
 
 
@@ -151,13 +151,13 @@ def test_votes() -> None:
     assert [message.header.type for message in scene.links[1].sent] == [frames.AUTH_REQUEST, frames.AUTH_ACK]
     scene.sender.ask_for_votes(force=True)
     (request,) = scene.links[0].take(frames.AUTH_REQUEST)
-    assert request.header.mflags & FORCE_ACK
+    assert request.header.mflags & MFLAG_FORCE_ACK
 
 
 def test_a_paused_master_says_so_in_every_message() -> None:
     scene = Scene(1)
     scene.view.paused = True
-    assert scene.pinged(0).header.mflags & PAUSED
+    assert scene.pinged(0).header.mflags & MFLAG_PAUSED
 
 
 def test_an_update_tells_of_somebody_else() -> None:
