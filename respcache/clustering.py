@@ -12,11 +12,13 @@ For the server, if `cluster-enabled`:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Sequence
 from functools import partial
 
 from respcache.bus import TOO_HIGH, Bus, BusLink, monotonic_clock
+from respcache.clock import monotonic
 from respcache.cluster import nodes_conf
 from respcache.cluster.cron import TICK
 from respcache.cluster.frames import Message
@@ -34,6 +36,9 @@ from respcache.store.slot import SLOTS
 
 RETRY = 10
 """Ticks between two attempts to write a nodes.conf that could not be written."""
+SAVE_REST = 0.02
+"""Seconds between two times that nodes.conf is written where nothing hangs on it: a reshard changes slots by the thousand.
+What a crash then takes back the other nodes tell again."""
 ANNOUNCED = (
     *("cluster-announce-ip", "cluster-announce-port", "cluster-announce-bus-port", "cluster-announce-hostname"),
     *("cluster-announce-human-nodename", "cluster-replica-no-failover"),
@@ -58,6 +63,8 @@ class Clustering:
         self._todo = Todo(0)
         self._scheduled = False
         self._unsaved = False
+        self._saved_at = 0.0  # monotonic
+        self._late: asyncio.TimerHandle | None = None  # nodes.conf will be written
         self._ticks = 0
         self._announced = False  # our address is the one of cluster-announce-ip
         self._timer: asyncio.TimerHandle | None = None
@@ -132,6 +139,10 @@ class Clustering:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+            self._unsaved = True
         self._replication.stop()
         self._lost.finish_all()
         if self._bus is not None:
@@ -166,18 +177,22 @@ class Clustering:
             raise LoadError("You can't have keys in a DB different than DB 0 when in Cluster mode. Exiting.")
         if not databases[0].size:
             return
+        taken: list[int] = []
         for slot in range(SLOTS):
             owner = view.owners[slot]
             if not self.count_keys(slot) or owner is view.myself or slot in view.importing:
                 continue
             if owner is None:
-                log.info("I have keys for unassigned slot %d. Taking responsibility for it.", slot)
+                taken.append(slot)
                 view.assign(slot, view.myself)
             else:
                 text = "I have keys for slot %d, but the slot is assigned to another node. "
                 log.info(text + "Setting it to importing state.", slot)
                 view.mark_importing(slot, owner)
             self.soon(Todo.STATE | Todo.SAVE)
+        if taken:
+            text = "I have keys for %d unassigned slots, from %d to %d. Taking responsibility for them."
+            log.info(text, len(taken), taken[0], taken[-1])
 
     def _describe_soon(self) -> None:
         """After CONFIG SET has moved the server to another port."""
@@ -226,12 +241,21 @@ class Clustering:
         todo, self._todo = self._todo, Todo(0)
         try:
             self.member.do(todo)
-            if todo & Todo.SAVE:
-                self.save()
+            if todo & Todo.SAVE and self._late is None:
+                left = self._saved_at + SAVE_REST - monotonic()
+                if left <= 0:
+                    self.save()
+                else:
+                    self._late = self._server.loop.call_later(left, self._save_late)
         except OSError:
             pass  # as above
         except Exception:
             log.exception("The cluster's work at the end of a turn failed")
+
+    def _save_late(self) -> None:
+        self._late = None
+        with contextlib.suppress(OSError):  # as above
+            self.save()
 
     def save(self) -> None:
         """Writes nodes.conf and makes sure of it, at once. Raises OSError."""
@@ -246,6 +270,10 @@ class Clustering:
             raise
         self._unsaved = False
         self._todo &= ~Todo.SAVE
+        self._saved_at = monotonic()
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
     # The bus
 

@@ -147,7 +147,7 @@ class Saving:
 
     @property
     def wanted(self) -> bool:
-        """Whether the data is to be saved at the end: there are save points, and the file is not what there is."""
+        """Whether the data is to be saved at the end, and the file is not what there is."""
         return bool(self._server.config.save) and (self.changes > 0 or self._path not in ("", self.path))
 
     def info(self) -> Fields:
@@ -238,14 +238,14 @@ class Saving:
         self._path = path
 
     def prepare_end(self, save: bool | None = None, force: bool = False) -> None:
-        """Saves before the server ends: if `save`, or with None if the data is to be kept and has changed.
+        """Saves before the server ends: if `save`, or with None if there are save points.
 
         Raises ReplyError if that fails, and then the server should stay; not if it is to end by `force`.
         """
         if self._server.loading is not None:
             save = False  # what was not loaded yet would be lost
         self._at_end = save
-        if not (self.wanted if save is None else save):
+        if not (self._server.config.save if save is None else save):
             return
         self._cancel()
         log.info("Saving the final RDB snapshot before exiting.")

@@ -220,8 +220,10 @@ def _give(c: Client, cluster: Clustering, slot: int, id: bytes) -> None:
 def cluster_bumpepoch(c: Client) -> bytes:
     """Takes the next epoch for this node's claim, unless it has the greatest already. O(1). Since 3.0.0."""
     cluster = cluster_of(c)
-    done = b"BUMPED" if cluster.view.bump_epoch() else b"STILL"
-    cluster.soon(Todo.SAVE)
+    done = b"STILL"
+    if cluster.view.bump_epoch():
+        done = b"BUMPED"
+        save(cluster)
     return status(b"%b %d" % (done, cluster.view.myself.config_epoch))
 
 
@@ -245,5 +247,6 @@ def cluster_set_config_epoch(c: Client, config_epoch: bytes) -> bytes:
     view.myself.config_epoch = epoch
     view.current_epoch = max(view.current_epoch, epoch)
     log.info("configEpoch set to %d via CLUSTER SET-CONFIG-EPOCH", epoch)
-    cluster.soon(CHANGED)
+    save(cluster)
+    cluster.soon(Todo.STATE)
     return OK

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -67,6 +70,20 @@ def answering(*replies: bytes) -> Serve:
     return serve
 
 
+def gated() -> tuple[threading.Event, Serve, list[bytes]]:
+    """A node that answers when the event is set, and remembers the last word of each command in the list."""
+    gate = threading.Event()
+    heard: list[bytes] = []
+
+    def serve(connection: socket.socket) -> None:
+        while data := connection.recv(1 << 16):
+            heard.append(data.split(b"\r\n")[-2])
+            gate.wait(10.0)
+            connection.sendall(b"+PONG\r\n")
+
+    return gate, serve, heard
+
+
 def silent(connection: socket.socket) -> None:
     """Reads, and never answers."""
     while connection.recv(1 << 16):
@@ -95,3 +112,16 @@ def hesitating(connection: socket.socket) -> None:
         for letter in b"+O" + b"O" * 1000:
             connection.sendall(bytes([letter]))
             pause.wait(0.02)
+
+
+@contextmanager
+def no_files() -> Iterator[None]:
+    """This process can open no file and no socket."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

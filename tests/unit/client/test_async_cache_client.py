@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import pickle
 from collections.abc import Iterator
 
 import pytest
@@ -29,7 +30,9 @@ def checking() -> list[asyncio.Task[object]]:
 
 
 def test_it_has_the_methods_of_the_other() -> None:
-    names = [name for name in vars(Operations) if not name.startswith("_") and name != "finish"]
+    names = [
+        name for name in vars(Operations) if not name.startswith("_") and name not in ("finish", "seconds")
+    ]
     for name in names:
         for kind in (CacheClient, AsyncCacheClient):
             assert getattr(kind, name).__doc__ == getattr(Operations, name).__doc__
@@ -96,6 +99,19 @@ def test_a_check_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> 
                 monkeypatch.setattr(client._operations.fleet, "checks", failing)
                 await client.get("k")
                 await asyncio.wait_for(again.wait(), SOON)
+
+    asyncio.run(main())
+
+
+def test_what_it_is_called_and_is_not(node: str) -> None:
+    async def main() -> None:
+        async with AsyncCacheClient([node], timeout=SOON) as client:
+            assert repr(client) == f"<AsyncCacheClient of {node}>"
+            assert await client.check() == client.health()
+            with pytest.raises(TypeError, match="one in each process"):
+                pickle.dumps(client)
+            with pytest.raises(TypeError, match="timeout is a number of seconds"):
+                await client.get("k", timeout="1")  # type: ignore[arg-type]
 
     asyncio.run(main())
 

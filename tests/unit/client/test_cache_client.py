@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import inspect
 import os
+import pickle
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from time import monotonic, sleep
 
 import pytest
@@ -63,6 +66,29 @@ def test_like_a_dict(cache: CacheClient) -> None:
 def test_the_ring_and_the_health(cache: CacheClient, nodes: list[str]) -> None:
     assert cache.ring.nodes == dict.fromkeys(nodes, 1)
     assert {name: health.up for name, health in cache.health().items()} == dict.fromkeys(nodes, True)
+
+
+def test_what_it_is_called_and_is_not(cache: CacheClient, nodes: list[str]) -> None:
+    assert repr(cache) == f"<CacheClient of {nodes[0]}, {nodes[1]}>"
+    assert repr(cache.ring) == f"<HashRing of {nodes[0]} (1), {nodes[1]} (1)>"
+    assert cache.check() == cache.health()
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(cache)
+    for spoil in (pickle.dumps, copy.copy):
+        with pytest.raises(TypeError, match="one in each process"):
+            spoil(cache)
+    with pytest.raises(TypeError, match="timeout is a number of seconds"):
+        cache.get("k", timeout="1")  # type: ignore[arg-type]
+
+
+def test_names_for_nodes() -> None:
+    with (
+        respcache.start(port=0) as server,
+        CacheClient({"alpha": f"127.0.0.1:{server.port}"}, timeout=timedelta(seconds=SOON)) as cache,
+    ):
+        assert cache.set("k", 1, expire=timedelta(minutes=1))
+        assert cache.get("k") == 1
+        assert cache.ring.nodes == {"alpha": 1}
 
 
 def test_methods_say_what_operations_say() -> None:

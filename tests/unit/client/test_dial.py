@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import respcache
-from respcache.client import CacheError, DeadlineError, NodeError, ReplyError
+from respcache.client import CacheError, DeadlineError, LocalError, NodeError, ReplyError
 from respcache.client.dial import check, dial, dial_async
-from respcache.client.node import NodeLike, read_nodes
-from tests.unit.client.fakes import FakeNode, answering, hanging_up, silent
+from respcache.client.node import Node, NodeLike, read_nodes
+from tests.unit.client.fakes import FakeNode, answering, hanging_up, no_files, silent
 
 SOON = 5.0
 
@@ -89,8 +89,26 @@ def test_a_name_that_is_none(dialled: Dialled) -> None:
 @pytest.mark.parametrize("url", ["redis://nowhere", "rediss://nowhere", "unix:///nowhere"])
 def test_options_that_redis_py_does_not_know(url: str) -> None:
     (node,) = read_nodes([url], {"pasword": "x"})
-    with pytest.raises(TypeError, match="pasword"):
+    with pytest.raises(TypeError, match="no option 'pasword': did you mean 'password'"):
         check(node)
+    (node,) = read_nodes([{"url": url, "name": "a", "weigth": 1}], {})
+    with pytest.raises(TypeError, match="node a has no option 'weigth': did you mean 'weight'"):
+        check(node)
+    (node,) = read_nodes([url], {"zzz": 1})
+    with pytest.raises(TypeError, match=r"no option 'zzz'$"):
+        check(node)
+
+
+def test_no_file_left() -> None:
+    async def main(node: Node) -> None:
+        with no_files(), pytest.raises(LocalError, match="Too many open files"):
+            await dial_async(node, SOON)
+
+    with FakeNode(silent) as fake:
+        (node,) = read_nodes([fake.name], {})
+        with no_files(), pytest.raises(LocalError, match="Too many open files"):
+            dial(node, SOON)
+        asyncio.run(main(node))
 
 
 def test_a_cancelled_dial_leaves_nothing_open() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -20,11 +21,18 @@ def make(**options: Any) -> Fleet:
     return Fleet(read_nodes(NAMES, {}), **options)
 
 
-def tell(fleet: Fleet, name: str, error: BaseException | None, **options: Any) -> None:
+def asked(fleet: Fleet, name: str, ago: float = 0.0) -> Request:
+    """A request that the node had so many seconds ago."""
     request = Request(next(node for node in fleet.nodes if node.name == name), [(b"PING",)])
+    request.asked = monotonic() - ago
+    return request
+
+
+def tell(fleet: Fleet, name: str, error: BaseException | None, ago: float = 0.0) -> None:
+    request = asked(fleet, name, ago)
     if error is not None:
         request.fail(error)
-    fleet.account([request], **options)
+    fleet.account([request])
 
 
 def eject(fleet: Fleet, name: str) -> None:
@@ -72,13 +80,38 @@ def test_failures_are_counted_in_a_row() -> None:
     assert fleet.health()["b:1"].up
 
 
-def test_an_unfair_deadline_does_not_count() -> None:
-    fleet = make()
+def test_a_deadline_counts_if_the_node_had_its_time() -> None:
+    fleet = make(patience=0.5)
     for _ in range(5):
-        tell(fleet, "b:1", TimeoutError(), fair=False)
+        tell(fleet, "b:1", TimeoutError(), ago=0.1)
     assert fleet.health()["b:1"].failures == 0
-    tell(fleet, "b:1", OSError("refused"), fair=False)
+    tell(fleet, "b:1", TimeoutError(), ago=0.5)
     assert fleet.health()["b:1"].failures == 1
+    tell(fleet, "b:1", OSError("refused"))
+    assert fleet.health()["b:1"].failures == 2
+
+
+def test_a_node_that_answers_others_meanwhile_is_well() -> None:
+    fleet = make()
+    late = [asked(fleet, "b:1", ago=1.0) for _ in range(5)]
+    tell(fleet, "b:1", None, ago=0.5)
+    for request in late:
+        request.fail(TimeoutError())
+    fleet.account(late)
+    assert fleet.health()["b:1"].failures == 0
+
+
+def test_an_answer_from_before_its_death_does_not_bring_a_node_back(caplog: pytest.LogCaptureFixture) -> None:
+    fleet = make()
+    before = asked(fleet, "b:1")
+    eject(fleet, "b:1")
+    with caplog.at_level(logging.INFO, "respcache.client"):
+        fleet.account([before])
+        assert not fleet.health()["b:1"].up
+        assert "answers" not in caplog.text
+        assert str(fleet) == "a:1, b:1 (ejected), c:1"
+        tell(fleet, "b:1", None)
+        assert fleet.health()["b:1"].up
 
 
 def test_rehash_gives_its_keys_to_the_others() -> None:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from time import monotonic
 
 import hiredis
 import pytest
 
-from respcache.client import DeadlineError, NodeError
+from respcache.client import DeadlineError, LocalError, NodeError
 from respcache.client.dial import dial
 from respcache.client.links import Link, Links, ready
 from respcache.client.node import Node, read_nodes
 from respcache.client.request import Command, Request
-from tests.unit.client.fakes import FakeNode, answering, hanging_up, hesitating, silent, trickling
+from tests.unit.client.fakes import (
+    FakeNode,
+    answering,
+    gated,
+    hanging_up,
+    hesitating,
+    no_files,
+    silent,
+    trickling,
+)
 
 SOON = 5.0
 SLACK = 1.0  # of a machine that is busy
@@ -188,10 +198,11 @@ def test_an_idle_link_that_was_cut_is_not_used() -> None:
     links = Links()
     with FakeNode(serve) as fake:
         ask(links, asking(fake))
-        (link,) = links._idle[next(iter(links._idle))]
+        ((node, pool),) = links._pools.items()
+        (link,) = pool._idle
         cut.set()
         assert ready([link], SOON)  # its end has arrived
-        request = Request(next(iter(links._idle)), [(b"INCR", b"n")])
+        request = Request(node, [(b"INCR", b"n")])
         ask(links, request, repeatable=False)
         assert request.replies == [b"PONG"]
         assert fake.accepted == 2
@@ -240,7 +251,7 @@ def test_threads_have_links_of_their_own() -> None:
         assert replies == [b"PONG"] * 800
         assert fake.accepted <= 8
         links.close()
-        assert links._idle[node] == []
+        assert links.pool(node)._idle == []
 
 
 def test_closed_links_are_not_kept() -> None:
@@ -250,7 +261,7 @@ def test_closed_links_are_not_kept() -> None:
         request = asking(fake)
         ask(links, request)
         assert request.replies == [b"PONG"]
-        assert links._idle[request.node] == []
+        assert links.pool(request.node)._idle == []
 
 
 def test_a_link_knows_its_state() -> None:
@@ -269,3 +280,178 @@ def test_a_link_knows_its_state() -> None:
         assert link.closed
         assert link.descriptor == -1
         end.set()
+
+
+def in_threads(links: Links, requests: list[Request], seconds: float = SOON) -> list[threading.Thread]:
+    """Ask each in a thread of its own; they arrive in order."""
+    threads = []
+    for request in requests:
+        pool = links.pool(request.node)
+        before = len(pool._waiting), pool._taken
+        thread = threading.Thread(target=ask, args=(links, request), kwargs={"seconds": seconds})
+        thread.start()
+        threads.append(thread)
+        until(lambda: (len(pool._waiting), pool._taken) != before)  # noqa: B023
+    return threads
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = monotonic() + SOON
+    while not true():
+        assert monotonic() < deadline
+        threading.Event().wait(0.001)
+
+
+def test_no_more_links_than_allowed_and_first_come_first_served() -> None:
+    links = Links(1)
+    open_gate, serve, heard = gated()
+    with FakeNode(serve) as fake:
+        node = node_of(fake)
+        requests = [Request(node, [(b"ECHO", b"%d" % number)]) for number in range(8)]
+        threads = in_threads(links, requests)
+        assert len(links.pool(node)._waiting) == 7
+        open_gate.set()
+        for thread in threads:
+            thread.join()
+        assert all(request.replies == [b"PONG"] for request in requests)
+        assert fake.accepted == 1
+        assert heard == [b"%d" % number for number in range(8)]
+        links.close()
+        assert links.pool(node)._taken == 0
+
+
+def test_a_wait_for_a_link_ends_and_is_not_the_nodes_fault() -> None:
+    links = Links(1)
+    open_gate, serve, _ = gated()
+    with FakeNode(serve) as fake:
+        node = node_of(fake)
+        first, second, third = (Request(node, [(b"ECHO", b"x")]) for _ in range(3))
+        (thread,) = in_threads(links, [first])
+        assert 0.1 <= ask(links, second, seconds=0.1) < 0.1 + SLACK
+        assert isinstance(second.failure, DeadlineError)
+        assert not second.blames(0.1)
+        open_gate.set()
+        thread.join()
+        ask(links, third)
+        assert first.replies == third.replies == [b"PONG"]
+        assert fake.accepted == 1
+        links.close()
+
+
+def test_who_waits_is_told_when_no_link_can_be_opened() -> None:
+    links = Links(1)
+    with FakeNode(silent) as fake:
+        node = node_of(fake)
+    pool = links.pool(node)
+    assert pool.take(monotonic() + SOON) is None  # the place; now others wait
+    requests = [Request(node, [(b"PING",)]) for _ in range(3)]
+    threads = in_threads(links, requests)
+    assert not pool.fail(NodeError(node.name, "refused"))
+    for thread in threads:
+        thread.join()
+    assert [request.failure is not None and request.failure.reason for request in requests] == ["refused"] * 3
+    assert not any(request.blames(0.0) for request in requests)
+    assert pool._taken == 0
+
+
+def test_the_place_of_a_link_that_failed_is_given_on() -> None:
+    links = Links(1)
+    with FakeNode(silent) as fake:
+        node = node_of(fake)
+        requests = [Request(node, [(b"PING",)]) for _ in range(3)]
+        threads = in_threads(links, requests[:1], seconds=0.2)
+        threads += in_threads(links, requests[1:], seconds=0.4)
+        for thread in threads:
+            thread.join()
+        assert fake.accepted == 2
+        until(lambda: links.pool(node)._taken == 0)
+
+
+def test_without_files_the_links_that_are_open_serve_all() -> None:
+    links = Links(5)
+    open_gate, serve, heard = gated()
+    with FakeNode(serve) as fake:
+        node = node_of(fake)
+        requests = [Request(node, [(b"ECHO", b"x")]) for _ in range(6)]
+        threads = in_threads(links, requests[:1])
+        until(lambda: len(heard) == 1)
+        with no_files():
+            pool = links.pool(node)
+            for number, request in enumerate(requests[1:], 1):
+                thread = threading.Thread(target=ask, args=(links, request))
+                thread.start()
+                threads.append(thread)
+                until(lambda: len(pool._waiting) == number)  # noqa: B023
+            open_gate.set()
+            for thread in threads:
+                thread.join()
+        assert all(request.replies == [b"PONG"] for request in requests)
+        assert fake.accepted == 1
+        links.close()
+
+
+def test_without_files_and_links_nobody_is_to_blame() -> None:
+    with FakeNode(silent) as fake, no_files():
+        request = asking(fake)
+        ask(Links(), request)
+        assert isinstance(request.failure, LocalError)
+        assert not request.blames(0.0)
+
+
+def test_without_threads_nobody_is_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    links = Links(1)
+    with FakeNode(answering(b"+PONG\r\n")) as fake:
+        node = node_of(fake)
+        for _ in range(2):
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", start)
+                request = Request(node, [(b"PING",)])
+                ask(links, request)
+                assert isinstance(request.failure, LocalError)
+        request = Request(node, [(b"PING",)])
+        ask(links, request)
+        assert request.replies == [b"PONG"]
+        links.close()
+
+
+def test_a_signal_that_raises_costs_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    links = Links(1)
+    with FakeNode(answering(b"+PONG\r\n")) as fake:
+        node = node_of(fake)
+        ask(links, Request(node, [(b"PING",)]))
+        with monkeypatch.context() as patch:
+            patch.setattr("respcache.client.links.converse", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                ask(links, Request(node, [(b"PING",)]))
+        request = Request(node, [(b"PING",)])
+        ask(links, request)
+        assert request.replies == [b"PONG"]
+        assert fake.accepted == 2
+        links.close()
+
+
+def test_a_deadline_holds_while_much_is_sent_and_received() -> None:
+    """From a node as fast as the machine: there is always more to send, or to read."""
+
+    def swallow(connection: socket.socket) -> None:
+        while connection.recv(1 << 20):
+            pass
+
+    def pour(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(b"$500000000\r\n")
+        while True:
+            connection.sendall(bytes(1 << 20))
+
+    links = Links()
+    with FakeNode(swallow) as deep, FakeNode(pour) as wide:
+        for request in (asking(deep, (b"SET", b"k", bytes(400_000_000))), asking(wide)):
+            assert ask(links, request, seconds=0.05) < 0.5
+            assert isinstance(request.failure, DeadlineError)
+            assert not request.blames(0.05)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 import hiredis
+import msgpack
 import pytest
 
-from respcache.client import NodeError, ReplyError, ValueTypeError
+from respcache.client import NodeError, ReplyError, StoredValueError, ValueTypeError
 from respcache.client.operations import BATCH, Key, Operation, Operations, key_bytes, milliseconds
 
+UNREADABLE = b"\xc1m\xd4\x63x"
 OOM = hiredis.ReplyError("OOM command not allowed when used memory > 'maxmemory'.")
 WRONG = hiredis.ReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
 
@@ -36,6 +41,7 @@ def told(operation: Operation[Any], *replies: Any) -> Any:
 
 
 def failed(operation: Operation[Any]) -> Any:
+    """The result when no node is there."""
     for request in operation.requests:
         request.fail(OSError("gone"))
     return operation.result()
@@ -66,8 +72,11 @@ def test_one_key(name: str, arguments: Any, command: bytes, results: dict[Any, A
     for reply, result in results.items():
         assert told(plan(), reply) == result
     assert failed(plan()) == absent
-    with pytest.raises(ReplyError, match="WRONGTYPE"):
-        told(plan(), WRONG)
+    if name == "get":  # as MGET has it
+        assert told(plan(), WRONG) == absent
+    else:
+        with pytest.raises(ReplyError, match="WRONGTYPE"):
+            told(plan(), WRONG)
 
 
 def test_expire_never() -> None:
@@ -158,20 +167,22 @@ def test_an_ejected_node_is_not_asked() -> None:
     check = cache.check()
     assert asked(check) == [[b"PING"]]
     for request in check.requests:
+        request.asked = monotonic()
         request.replies.append(b"PONG")
-    cache.finish(check)
+    assert cache.finish(check)["a:1"].up
     assert len(cache.get("k").requests) == 1
 
 
-def _failing(operation: Operation[Any]) -> Operation[Any]:
+def _failing(operation: Operation[Any], after: float = 1.0) -> Operation[Any]:
     for request in operation.requests:
+        request.asked = monotonic() - after
         request.fail(TimeoutError())
     return operation
 
 
 def test_a_deadline_of_the_callers_own_ejects_nobody() -> None:
     cache = make(failures=1, timeout=0.5)
-    cache.finish(_failing(cache.get("k", timeout=0.001)))
+    cache.finish(_failing(cache.get("k", timeout=0.001), after=0.001))
     assert cache.fleet.health()["a:1"].up
     cache.finish(_failing(cache.get("k", timeout=0.5)))
     assert not cache.fleet.health()["a:1"].up
@@ -188,7 +199,40 @@ def test_strict() -> None:
         cache.finish(_failing(cache.get("k")))
     with pytest.raises(NodeError, match="ejected"):
         cache.get("k")
-    assert cache.finish(_failing(cache.check())) is None
+    assert not cache.finish(_failing(cache.check()))["a:1"].up
+
+
+def test_strict_about_values() -> None:
+    cache = make(errors="raise")
+    with pytest.raises(ReplyError, match="WRONGTYPE"):
+        told(cache.get("k"), WRONG)
+    for plan, reply in ((cache.get("k"), UNREADABLE), (cache.get_many(["k"]), [UNREADABLE])):
+        with pytest.raises(StoredValueError, match="extension 99"):
+            told(plan, reply)
+
+
+def test_a_value_that_cannot_be_read_is_a_miss_and_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    cache = make(codec="pickle")
+    assert told(cache.get("k", "no"), UNREADABLE) == "no"
+    gone = b"\xc1m" + msgpack.packb(msgpack.ExtType(16, b"cnowhere\nNobody\n."))
+    assert told(cache.get_many(["a", "b", "c"]), [gone, b"1", b"x"]) == {"b": 1, "c": "x"}
+    first, second = caplog.messages
+    assert first.startswith("the value of 'k' is a miss: extension 99")
+    assert second.startswith("the value of 'a' is a miss: the codec cannot read")
+
+
+def test_values_that_no_node_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("respcache.client.operations.LARGEST", 10)
+    cache = make()
+    plans: list[Callable[[Any], Operation[Any]]] = [
+        lambda value: cache.set("k", value),
+        lambda value: cache.add("k", value),
+        lambda value: cache.set_many({"k": value}),
+    ]
+    for plan in plans:
+        assert asked(plan("x" * 10))
+        with pytest.raises(ValueError, match="11 bytes: a node takes 10 at most"):
+            plan("x" * 11)
 
 
 def test_a_refusal_is_always_raised() -> None:
@@ -209,7 +253,11 @@ def test_keys() -> None:
 
 def test_times_to_live() -> None:
     assert [milliseconds(seconds) for seconds in (1, 0.25, 0.0001)] == [1000, 250, 1]
-    for seconds in (0, -1, float("nan"), float("inf")):
+    assert milliseconds(timedelta(minutes=1)) == 60_000
+    for wrong in ("60", None, True):
+        with pytest.raises(TypeError, match="expire is a number of seconds or a timedelta, not"):
+            milliseconds(wrong)  # type: ignore[arg-type]
+    for seconds in (0, -1, float("nan"), float("inf"), timedelta(0)):
         with pytest.raises(ValueError, match="time to live"):
             milliseconds(seconds)
 
@@ -220,11 +268,35 @@ def test_values_are_refused_before_anything_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"errors": "ignore"}, {"timeout": 0}, {"check_interval": -1}, {"failures": 0}, {"codec": "x"}]
+    "options",
+    [
+        {"errors": "ignore"},
+        {"timeout": 0},
+        {"check_interval": -1},
+        {"failures": 0},
+        {"connections": 0},
+        {"codec": "x"},
+    ],
 )
 def test_wrong_options(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         make(**options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"timeout": "1"}, {"check_interval": None}, {"failures": 1.5}, {"connections": True}]
+)
+def test_options_of_a_wrong_type(options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=f"{next(iter(options))} is"):
+        make(**options)
+
+
+def test_the_time_of_an_operation() -> None:
+    cache = make(timeout=timedelta(seconds=2))
+    assert cache.seconds(cache.get("k")) == 2
+    assert cache.seconds(cache.get("k", timeout=timedelta(milliseconds=250))) == 0.25
+    with pytest.raises(TypeError, match="timeout is a number of seconds"):
+        cache.seconds(cache.get("k", timeout="1"))  # type: ignore[arg-type]
 
 
 def test_unknown_options() -> None:

@@ -81,8 +81,8 @@ def test_damage_is_bytes_or_a_value(data: bytes) -> None:
     for mark in (b"\xc1m", b"\xc1s", b"\xc1"):
         try:
             values.decode(mark + data)
-        except StoredValueError as error:  # an object by chance
-            assert b"\x10" in data, error
+        except StoredValueError:  # an extension that is not known, by chance
+            pass
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,17 @@ def test_the_format(value: Any, stored: bytes) -> None:
         (b"\xc1m\x92\xc7\x00\x02\x90", b"\xc1m\x92\xc7\x00\x02\x90"),  # a list in a set
         (b"\xc1m\xc7\x00\x01", b"\xc1m\xc7\x00\x01"),  # the head of a tuple, alone
         (b"\xc1m\x92\x01\xc7\x00\x01", b"\xc1m\x92\x01\xc7\x00\x01"),  # and at the wrong place
-        (b"\xc1m\xd4\x63x", b"\xc1m\xd4\x63x"),  # an extension that is not ours
         (b"\xc1m\xd4\x05x", b"\xc1m\xd4\x05x"),  # no datetime
         (b"\xc1s\xff", b"\xc1s\xff"),
     ],
 )
 def test_what_others_stored(stored: bytes, value: Any) -> None:
     assert same(values.decode(stored), value)
+
+
+def test_an_extension_that_is_not_known() -> None:
+    with pytest.raises(StoredValueError, match="extension 99"):
+        values.decode(b"\xc1m\xd4\x63x")
 
 
 def test_nan_and_infinities() -> None:
