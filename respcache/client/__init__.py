@@ -24,9 +24,11 @@ from respcache.client.cache_client import CacheClient
 from respcache.client.errors import (
     CacheError,
     DeadlineError,
+    LocalError,
     NodeError,
     ReplyError,
     StoredValueError,
+    ValueSizeError,
     ValueTypeError,
 )
 from respcache.client.health import Health
@@ -41,8 +43,10 @@ __all__ = [
     "DeadlineError",
     "HashRing",
     "Health",
+    "LocalError",
     "NodeError",
     "ReplyError",
     "StoredValueError",
+    "ValueSizeError",
     "ValueTypeError",
 ]

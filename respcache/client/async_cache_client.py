@@ -6,14 +6,14 @@ import asyncio
 import functools
 import logging
 import weakref
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, Unpack
 
 from respcache.client.async_links import AsyncLinks
 from respcache.client.errors import CacheError
 from respcache.client.health import Health
-from respcache.client.node import NodeLike
+from respcache.client.node import Nodes
 from respcache.client.operations import Operation, Operations, Options
 from respcache.client.ring import HashRing
 
@@ -44,9 +44,9 @@ class AsyncCacheClient:
     The check in the background is a task, from the first operation to `close`.
     """
 
-    def __init__(self, nodes: Iterable[NodeLike], **options: Unpack[Options]) -> None:
+    def __init__(self, nodes: Nodes, **options: Unpack[Options]) -> None:
         self._operations = Operations(nodes, options)
-        self._links = AsyncLinks()
+        self._links = AsyncLinks(self._operations.connections)
         self._loop: asyncio.AbstractEventLoop | None = None  # the one in which the checks run
         self._checks: asyncio.Task[None] | None = None
         self._closed = False
@@ -74,6 +74,12 @@ class AsyncCacheClient:
     ) -> None:
         await self.close()
 
+    def __repr__(self) -> str:
+        return f"<AsyncCacheClient of {self._operations.fleet}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client has connections: it cannot be pickled; make one in each process")
+
     @property
     def ring(self) -> HashRing:
         """The ring of all nodes."""
@@ -97,7 +103,7 @@ class AsyncCacheClient:
         if self._loop is not loop:
             self._start(loop)
         if operation.requests:
-            seconds = self._operations.timeout if operation.timeout is None else operation.timeout
+            seconds = self._operations.seconds(operation)
             await self._links.ask(operation.requests, loop.time() + seconds, repeatable=operation.repeatable)
         return self._operations.finish(operation)
 
@@ -106,7 +112,7 @@ class AsyncCacheClient:
         if self._closed:
             raise CacheError("the client is closed")
         if self._loop is not None:  # the connections ended with theirs
-            self._links = AsyncLinks()
+            self._links = AsyncLinks(self._operations.connections)
         self._loop = loop
         # The task holds no client: one that is forgotten without `close` is not kept alive by its checks.
         self._checks = loop.create_task(_check_always(weakref.ref(self), self._operations.check_interval))

@@ -7,15 +7,15 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, Unpack
 
 from respcache.client.errors import CacheError
 from respcache.client.health import Health
 from respcache.client.links import Links
-from respcache.client.node import NodeLike
+from respcache.client.node import Nodes
 from respcache.client.operations import Key, Operation, Operations, Options
 from respcache.client.ring import HashRing
 
@@ -45,17 +45,17 @@ class CacheClient:
             cache.get("brazil")
 
     A node is `"host:port"`, `"redis://..."`, `"rediss://..."`, `"unix://..."`, `(host, port)`, a line of
-    twemproxy's `servers:`, or a mapping: `{"url": ..., "name": ..., "weight": ...}`. Options: see
-    `respcache.client.operations.Options`. Values: see `respcache.client.values`.
+    twemproxy's `servers:`, or a mapping: `{"url": ..., "name": ..., "weight": ...}`. A mapping of names to nodes is
+    taken instead of a list. Options: see `respcache.client.operations.Options`. Values: see `respcache.client.values`.
 
     A node that does not answer raises nothing: its keys are misses, and nothing is stored there. After some failures
     in a row it is not asked any more, until a check in the background (a thread, from the first operation to
     `close`) finds it again.
     """
 
-    def __init__(self, nodes: Iterable[NodeLike], **options: Unpack[Options]) -> None:
+    def __init__(self, nodes: Nodes, **options: Unpack[Options]) -> None:
         self._operations = Operations(nodes, options)
-        self._links = Links()
+        self._links = Links(self._operations.connections)
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._process: int | None = None  # the one in which the checks run
@@ -75,6 +75,8 @@ class CacheClient:
     delete_many = _carried_out(Operations.delete_many)
     clear = _carried_out(Operations.clear)
     check = _carried_out(Operations.check)
+
+    __iter__ = None  # what has __getitem__ would be asked for 0, 1, 2, ...
 
     def __getitem__(self, key: Key) -> Any:
         missing = object()
@@ -101,6 +103,12 @@ class CacheClient:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<CacheClient of {self._operations.fleet}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client has connections: it cannot be pickled; make one in each process")
+
     @property
     def ring(self) -> HashRing:
         """The ring of all nodes."""
@@ -122,7 +130,7 @@ class CacheClient:
         if self._process != os.getpid():
             self._start()
         if operation.requests:
-            seconds = self._operations.timeout if operation.timeout is None else operation.timeout
+            seconds = self._operations.seconds(operation)
             self._links.ask(operation.requests, monotonic() + seconds, repeatable=operation.repeatable)
         return self._operations.finish(operation)
 
@@ -134,7 +142,7 @@ class CacheClient:
             if self._process == os.getpid():
                 return
             if self._process is not None:  # the connections are our parent's
-                self._links = Links()
+                self._links = Links(self._operations.connections)
             self._stop = threading.Event()
             self._process = os.getpid()
             # The thread holds no client: one that is forgotten without `close` ends it too.

@@ -8,6 +8,8 @@ an operation; and its parser differs from version to version. The attributes rea
 from __future__ import annotations
 
 import asyncio
+import difflib
+import errno
 import inspect
 import socket
 from collections.abc import Mapping
@@ -24,7 +26,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from respcache.client.errors import DeadlineError, NodeError, ReplyError
+from respcache.client.errors import DeadlineError, LocalError, NodeError, ReplyError
 from respcache.client.node import Node
 
 _KINDS: Mapping[str, type[Any]] = {
@@ -49,13 +51,17 @@ _TERSE: Mapping[str, Any] = {
 }
 
 
+# What a process lacks, and no node has to do with.
+_LACKS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
 def dial(node: Node, seconds: float) -> socket.socket:
     """A socket to the node, signed in, not blocking.
 
     Its steps (connecting, TLS, AUTH, ...) may take so many seconds each. Names are looked up without a limit.
 
-    Raises NodeError, or ReplyError if the node does not let us in; nothing else, whatever a name that is none or a
-    provider of credentials makes redis-py raise.
+    Raises NodeError (a LocalError if the trouble is ours), or ReplyError if the node does not let us in; nothing
+    else, whatever a name that is none or a provider of credentials makes redis-py raise.
     """
     connection = _connection(_KINDS, node, seconds)
     try:
@@ -84,7 +90,17 @@ async def dial_async(node: Node, seconds: float) -> tuple[asyncio.StreamReader, 
 
 
 def check(node: Node) -> None:
-    """Raises what redis-py raises for options that it does not know."""
+    """Raises TypeError for options that redis-py does not know, and what it raises for others."""
+    known = {
+        name
+        for kind in _KINDS[node.kind].__mro__
+        if "__init__" in vars(kind)
+        for name in inspect.signature(vars(kind)["__init__"]).parameters
+    }
+    for name in node.settings.keys() - known:
+        close = difflib.get_close_matches(name, [*known, "name", "weight", "url"], 1)
+        hint = f": did you mean {close[0]!r}?" if close else ""
+        raise TypeError(f"a connection to the node {node.name} has no option {name!r}{hint}")
     _connection(_KINDS, node, 1.0)
 
 
@@ -100,4 +116,12 @@ def _told(node: Node, error: Exception) -> NodeError | ReplyError:
         return ReplyError(node.name, str(error))
     if isinstance(error, RedisTimeoutError | TimeoutError):
         return DeadlineError(node.name, "no connection in time")
-    return NodeError(node.name, str(error) or type(error).__name__)
+    kind = LocalError if _is_local(error) else NodeError
+    return kind(node.name, str(error) or type(error).__name__)
+
+
+def _is_local(error: BaseException | None) -> bool:
+    """Whether this process could not open a socket; redis-py gives its error as the context of its own."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error is not None and error.errno in _LACKS

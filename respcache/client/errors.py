@@ -20,6 +20,10 @@ class DeadlineError(NodeError, TimeoutError):
     """A node did not answer in time. Only with `errors="raise"`."""
 
 
+class LocalError(NodeError):
+    """This process cannot open a connection: it has no file, port or thread left. It says nothing of the node."""
+
+
 class ReplyError(CacheError):
     """A node answered with an error that is no sign of trouble there: a wrong type, a wrong password.
 
@@ -37,4 +41,11 @@ class ValueTypeError(CacheError, TypeError):
 
 
 class StoredValueError(CacheError, ValueError):
-    """A stored object that this client cannot read: it has no codec, or the codec refuses."""
+    """A stored value that this client cannot read: an object without its codec, or one that the codec refuses.
+
+    Only with `errors="raise"`; otherwise it is a miss, and a line in the log.
+    """
+
+
+class ValueSizeError(CacheError, ValueError):
+    """A value too big for any node: more than 512 MB as it is stored."""

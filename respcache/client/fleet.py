@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
+from time import monotonic
 
 from respcache.client.errors import NodeError
 from respcache.client.health import WELL, Health
@@ -20,6 +21,10 @@ class Fleet:
 
     An ejected node holds its keys still, so they are misses; with `rehash` they belong to the nodes that are left,
     as with twemproxy's `auto_eject_hosts`. With `strict`, asking for a key of an ejected node raises NodeError.
+    `limit` failures in a row eject; `patience` is how many seconds a node may take.
+
+    Answers and failures come to us in any order, so what counts is when was asked: a failure is none if the node has
+    answered what it was asked later, and an answer to what was asked before a failure does not undo that.
     """
 
     def __init__(
@@ -31,6 +36,7 @@ class Fleet:
         rehash: bool = False,
         strict: bool = False,
         limit: int = 2,
+        patience: float = 0.5,
     ) -> None:
         self.nodes = nodes
         self.strict = strict
@@ -38,10 +44,17 @@ class Fleet:
         self._asked = self.ring  # the ring of the nodes that are asked, with rehash
         self._rehash = rehash
         self._limit = limit
+        self._patience = patience
         self._named = {node.name: node for node in nodes}
         self._health = dict.fromkeys(self._named, WELL)
+        self._answered = dict.fromkeys(self._named, 0.0)  # when the last that was answered was asked
+        self._failed = dict.fromkeys(self._named, 0.0)  # when the last failure was
         self._down: frozenset[str] = frozenset()
         self._lock = threading.Lock()
+
+    def __str__(self) -> str:
+        """The names, for a line of text."""
+        return ", ".join(f"{name} (ejected)" if name in self._down else name for name in self._named)
 
     def holder(self, key: bytes) -> Node | None:
         """The node to ask for a key; None if that is ejected."""
@@ -68,18 +81,22 @@ class Fleet:
             raise NodeError(name, f"ejected: {self._health[name].error}")
         return [node for node in self.nodes if node.name not in self._down]
 
-    def account(self, requests: Iterable[Request], *, fair: bool = True) -> None:
-        """Learn from requests that are done. Not `fair`: they had less time than a node may take."""
+    def account(self, requests: Iterable[Request]) -> None:
+        """Learn from requests that are done."""
         for request in requests:
             name = request.node.name
             if request.failure is None:  # a refusal is an answer
-                if self._health[name] is not WELL:
+                if request.asked > self._answered[name]:
+                    self._answered[name] = request.asked
+                if self._health[name] is not WELL and request.asked > self._failed[name]:
                     self._change(name, None)
-            elif fair or not isinstance(request.failure, TimeoutError):
+            elif request.asked >= self._answered[name] and request.blames(self._patience):
                 self._change(name, request.failure.reason)
 
     def _change(self, name: str, reason: str | None) -> None:
         with self._lock:
+            if reason is not None:
+                self._failed[name] = monotonic()
             before = self._health[name]
             after = before.answered() if reason is None else before.failed(reason, self._limit)
             self._health[name] = after

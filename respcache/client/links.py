@@ -1,144 +1,170 @@
-"""Requests and replies over blocking calls: all nodes at once, and no longer than the deadline.
+"""The connections of a client to all its nodes: so many to each at most, shared by threads.
 
-Sockets do not block; `poll` waits for any of them. So one thread sends to several nodes and reads from them as they
-answer, also while it still sends: a node that stops reading until its replies are fetched stalls nobody. The
-time of a deadline is that of `time.monotonic()`.
+The time of a deadline is that of `time.monotonic()`.
 """
 
 from __future__ import annotations
 
-import select
-import ssl
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from time import monotonic
 
-import hiredis
-
-from respcache.client.dial import dial
-from respcache.client.errors import CacheError, DeadlineError
+from respcache.client.errors import CacheError, DeadlineError, LocalError
+from respcache.client.link import Link, converse, ready
 from respcache.client.node import Node
-from respcache.client.request import Request, new_reader
+from respcache.client.request import Request
 
-CHUNK = 1 << 16
-MOST_IDLE = 64  # links of a node that wait for their next use
-
-_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+CONNECTIONS = 32  # to a node
 
 
-class Link:
-    """A connection to a node, for one request at a time."""
+class _Turn:
+    """A thread that waits for a link. Its lock is free when it has one, or the place of one, or an error."""
 
-    __slots__ = ("_reader", "_socket", "_unsent", "request")
+    __slots__ = ("error", "link", "lock", "over")
 
-    def __init__(self, node: Node, deadline: float) -> None:
-        """Connect. Raises NodeError, or ReplyError if the node does not let us in."""
-        left = deadline - monotonic()
-        if left <= 0:
-            raise DeadlineError(node.name, "no time left to connect")
-        self._socket = dial(node, left)
-        if monotonic() >= deadline:  # nobody waits any more; a write that came now might undo a later one
-            self.close()
-            raise DeadlineError(node.name, "no connection in time")
-        self._reader = new_reader()
-        self._unsent: bytes | memoryview = b""
-        self.request: Request | None = None
+    def __init__(self) -> None:
+        self.over = False
+        self.link: Link | None = None
+        self.error: CacheError | None = None
+        self.lock = threading.Lock()
+        self.lock.acquire()
 
-    def begin(self, request: Request) -> None:
-        """Send what can be sent at once."""
-        self.request = request
-        self._unsent = request.payload
+    def end(self, link: Link | None, error: CacheError | None = None) -> None:
+        """Wake the thread up."""
+        self.over, self.link, self.error = True, link, error
+        self.lock.release()
+
+
+class Pool:
+    """The links to a node: at most so many. Who finds none free waits for one, first come, first served.
+
+    Who takes one gives it back (`give`), or tells that it is closed (`leave`). `take` may give the place of a link
+    instead of one: then it is opened, and kept just so, or it could not be (`fail`).
+    """
+
+    def __init__(self, node: Node, size: int) -> None:
+        self._node = node
+        self._size = size
+        self._taken = 0  # places: links in use, idle, or being opened
+        self._idle: list[Link] = []  # its pop is atomic, and needs no lock
+        self._waiting: deque[_Turn] = deque()  # empty while a link is idle
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def spare(self) -> Link | None:
+        """An idle link that is whole: nothing is to be read from it, not even its end. None if there is none."""
+        while self._idle:
+            try:
+                link = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if not ready([link], 0.0):
+                return link
+            link.close()
+            self.leave()
+        return None
+
+    def take(self, deadline: float, *, patient: bool = False) -> Link | None:
+        """A link, or None for the place of one. `patient`: waits, first of all, for a link if there is any.
+
+        Raises DeadlineError, or what those who opened one were told.
+        """
+        while True:
+            link = self.spare()
+            if link is not None:
+                return link
+            with self._lock:
+                if self._idle:  # by now
+                    continue
+                if self._taken < self._size and not self._waiting and not (patient and self._taken):
+                    self._taken += 1
+                    return None
+                turn = _Turn()
+                if patient:
+                    self._waiting.appendleft(turn)
+                else:
+                    self._waiting.append(turn)
+            return self._wait(turn, deadline)
+
+    def _wait(self, turn: _Turn, deadline: float) -> Link | None:
         try:
-            self._send()
-        except OSError as error:
-            self.fail(error)
+            turn.lock.acquire(timeout=max(deadline - monotonic(), 0.0))
+        except BaseException:  # a signal's
+            self._withdraw(turn)
+            raise
+        if turn.error is not None:
+            raise turn.error
+        if not turn.over or monotonic() >= deadline:  # nothing may be sent any more
+            self._withdraw(turn)
+            raise DeadlineError(self._node.name, "no connection was free in time")
+        return turn.link
 
-    def go_on(self) -> bool:
-        """Send and read what can be; whether the request is over, answered or not."""
-        request = self.request
-        assert request is not None, "nothing was asked"
-        try:
-            if self._unsent:
-                self._send()
-            while True:
-                data = self._socket.recv(CHUNK)
-                if not data:
-                    raise ConnectionResetError("the node closed the connection")
-                self._reader.feed(data)
-                if request.read(self._reader):
-                    return True
-        except _LATER:
-            return False
-        except (OSError, hiredis.ProtocolError) as error:
-            self.fail(error)
-            return True
+    def _withdraw(self, turn: _Turn) -> None:
+        with self._lock:
+            if not turn.over:
+                self._waiting.remove(turn)
+                return
+        if turn.link is not None:
+            self.give(turn.link)
+        elif turn.error is None:
+            self.leave()
 
-    def _send(self) -> None:
-        try:
-            while self._unsent:
-                sent = self._socket.send(self._unsent)
-                self._unsent = memoryview(self._unsent)[sent:] if sent < len(self._unsent) else b""
-        except _LATER:
-            pass
+    def give(self, link: Link) -> None:
+        """Put a link back that is whole."""
+        link.request = None
+        with self._lock:
+            # One that was answered before it was heard would take what comes next for the rest.
+            if not self._closed and not link.sending:
+                if self._waiting:
+                    self._waiting.popleft().end(link)
+                else:
+                    self._idle.append(link)
+                return
+        link.close()
+        self.leave()
 
-    def fail(self, error: BaseException) -> None:
-        """The request failed, and the link with it: a reply may still be on its way."""
-        if self.request is not None:
-            self.request.fail(error)
-        self.close()
+    def leave(self) -> None:
+        """A link is closed: its place is for the first who waits."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().end(None)
+            else:
+                self._taken -= 1
+
+    def fail(self, error: CacheError) -> bool:
+        """A link could not be opened; whether there are others.
+
+        Who waits is not sent to try the same: others come back, or else the error is for all.
+        """
+        with self._lock:
+            self._taken -= 1
+            while self._waiting and not self._taken:
+                self._waiting.popleft().end(None, error)
+            return self._taken > 0
+
+    def drop(self) -> None:
+        """Close the idle links."""
+        while self._idle:
+            try:
+                self._idle.pop().close()
+            except IndexError:
+                break
+            self.leave()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._socket.close()
-
-    @property
-    def closed(self) -> bool:
-        """Whether we closed it."""
-        return self.descriptor < 0
-
-    @property
-    def descriptor(self) -> int:
-        """The number of the socket."""
-        return self._socket.fileno()
-
-    @property
-    def sending(self) -> bool:
-        """Whether it waits to send, and not only for replies."""
-        return bool(self._unsent)
-
-
-def ready(links: Iterable[Link], seconds: float) -> list[Link]:
-    """Those links that can go on; waits until there is one, or for so many seconds."""
-    numbered = {link.descriptor: link for link in links}
-    if not hasattr(select, "poll"):  # Windows, where select has no limit on the numbers
-        sending = [number for number, link in numbered.items() if link.sending]
-        readable, writable, _ = select.select(list(numbered), sending, [], seconds)
-        return [numbered[number] for number in {*readable, *writable}]
-    poll = select.poll()
-    for number, link in numbered.items():
-        poll.register(number, select.POLLIN | select.POLLOUT if link.sending else select.POLLIN)
-    return [numbered[number] for number, _ in poll.poll(seconds * 1000)]
-
-
-def converse(links: Iterable[Link], deadline: float) -> None:
-    """Drive links that have begun until all their requests are answered or have failed."""
-    pending = list(links)
-    while pending:
-        left = deadline - monotonic()
-        for link in ready(pending, max(left, 0.0)):
-            if link.go_on():
-                pending.remove(link)
-        if left <= 0:  # what had arrived by then was read
-            break
-    for link in pending:
-        link.fail(TimeoutError())
+        """Close the idle links, and others when they come back."""
+        with self._lock:
+            self._closed = True
+        self.drop()
 
 
 class Links:
-    """The links of a client to all its nodes. Threads share them: each takes an idle one, or opens its own."""
+    """The links of a client to all its nodes, so many to each at most. Threads share them."""
 
-    def __init__(self) -> None:
-        self._idle: dict[Node, list[Link]] = {}  # lists, whose append and pop are atomic
+    def __init__(self, connections: int = CONNECTIONS) -> None:
+        self._connections = connections
+        self._pools: dict[Node, Pool] = {}
         self._closed = False
 
     def ask(self, requests: Sequence[Request], deadline: float, *, repeatable: bool) -> None:
@@ -147,113 +173,128 @@ class Links:
         A link that was idle may turn out to be cut, by a node that started anew: what was asked on it is asked
         again on a fresh one, if it may be done twice.
         """
-        links: list[tuple[Link, Request]] = []
+        alone = len(requests) == 1
+        asked: list[tuple[Link, Request, Pool]] = []
         afresh: list[Request] = []
         for request in requests:
-            link = self._take(request.node)
+            pool = self.pool(request.node)
+            try:
+                # Nobody waits who holds a link: two might wait for each other, and a node for one that is slow.
+                link = pool.take(deadline) if alone else pool.spare()
+            except CacheError as error:
+                request.fail(error)
+                continue
             if link is None:
                 afresh.append(request)
             else:
                 link.begin(request)
-                links.append((link, request))
-        finish = self._start_afresh(afresh, deadline) if afresh else None
-        converse([link for link, _ in links if not link.closed], deadline)
-        if finish is not None:
-            finish()
-        lost = [request for link, request in links if self._is_lost(link, request)]
-        if repeatable and lost:
-            for request in lost:
+                asked.append((link, request, pool))
+        finish = self._start_afresh(afresh, deadline, placed=alone) if afresh else None
+        try:
+            converse([link for link, _, _ in asked if not link.closed], deadline)
+            if finish is not None:
+                finish()
+        except BaseException:  # a signal's: replies are still on their way
+            for link, _, pool in asked:
+                link.close()
+                pool.leave()
+            raise
+        lost: list[Request] = []
+        for link, request, pool in asked:
+            if not link.closed:
+                pool.give(link)
+                continue
+            cut = not isinstance(request.failure, TimeoutError)
+            if cut:  # and so may be the others
+                pool.drop()
+            if cut and repeatable:  # in the place of that link
                 request.again()
-            self._start_afresh(lost, deadline)()
+                lost.append(request)
+            else:
+                pool.leave()
+        if lost:
+            self._start_afresh(lost, deadline, placed=True)()
 
-    def _is_lost(self, link: Link, request: Request) -> bool:
-        """Put a link back that has done its work; whether it was cut instead, before the deadline."""
-        if not link.closed:
-            self._give(request.node, link)
-            return False
-        self.drop(request.node)
-        return not isinstance(request.failure, TimeoutError)
+    def _start_afresh(
+        self, requests: Sequence[Request], deadline: float, *, placed: bool
+    ) -> Callable[[], None]:
+        """Ask on other links; what this returns waits until all is answered or has failed.
 
-    def _start_afresh(self, requests: Sequence[Request], deadline: float) -> Callable[[], None]:
-        """Ask on fresh links; what this returns waits until all is answered or has failed.
+        `placed`: we have the places of these links already.
 
         Each in a thread: redis-py connects to one node at a time, to each of its addresses, and gives each step its
         time; a node that does not answer must take no time from the others, and no more than there is from the caller.
         That is rare: links are kept.
         """
-        over = False
-        lock = threading.Lock()
-
-        def attempt(request: Request) -> None:
+        attempts: list[tuple[threading.Thread, Request, Request]] = []
+        for request in requests:
             own = request.twin()
-            self._ask_afresh(own, deadline)
-            with lock:
-                if not over:
-                    request.adopt(own)
-
-        threads = [threading.Thread(target=attempt, args=(each,), daemon=True) for each in requests]
-        for thread in threads:
-            thread.start()
+            thread = threading.Thread(target=self._ask_afresh, args=(own, deadline, placed), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                request.fail(LocalError(request.node.name, str(error)))
+                if placed:
+                    self.pool(request.node).leave()
+            else:
+                attempts.append((thread, request, own))
 
         def finish() -> None:
-            nonlocal over
-            for thread in threads:
+            for thread, request, own in attempts:
                 thread.join(max(deadline - monotonic(), 0.0))
-            with lock:
-                over = True
-            for request in requests:
-                if not request.done:
+                over = not thread.is_alive()
+                request.adopt(own)
+                if not over:  # whatever it still finds is for nobody
                     request.fail(TimeoutError())
 
         return finish
 
-    def _ask_afresh(self, request: Request, deadline: float) -> None:
+    def _ask_afresh(self, request: Request, deadline: float, placed: bool) -> None:
+        pool = self.pool(request.node)
         try:
-            link = Link(request.node, deadline)
+            link = None if placed else pool.take(deadline)
+            while link is None:
+                link = self._open(pool, request, deadline)
         except CacheError as error:
             request.fail(error)
-            self.drop(request.node)
             return
         link.begin(request)
         if not link.closed:
             converse([link], deadline)
-        if not link.closed:
-            self._give(request.node, link)
-
-    def _take(self, node: Node) -> Link | None:
-        """An idle link that is whole: nothing is to be read from it, not even its end."""
-        idle = self._idle.get(node)
-        while idle:
-            try:
-                link = idle.pop()
-            except IndexError:  # another thread was faster
-                return None
-            if not ready([link], 0.0):
-                return link
-            link.close()
-        return None
-
-    def _give(self, node: Node, link: Link) -> None:
-        link.request = None
-        idle = self._idle.setdefault(node, [])
-        if self._closed or len(idle) >= MOST_IDLE:
-            link.close()
+        if link.closed:
+            pool.leave()
         else:
-            idle.append(link)
-            if self._closed:  # meanwhile
-                self.drop(node)
+            pool.give(link)
 
-    def drop(self, node: Node) -> None:
-        """Close the idle links of a node."""
-        idle = self._idle.get(node, [])
-        while idle:
-            try:
-                idle.pop().close()
-            except IndexError:
-                break
+    def _open(self, pool: Pool, request: Request, deadline: float) -> Link | None:
+        """A new link in a place that we have; if we can open none, one that others have used, or its place."""
+        request.asked = monotonic()
+        try:
+            return Link(request.node, deadline)
+        except DeadlineError:
+            pool.leave()
+            raise
+        except LocalError as error:
+            if not pool.fail(error):
+                raise
+        except CacheError as error:
+            pool.drop()
+            pool.fail(error)
+            raise
+        request.excuse()
+        return pool.take(deadline, patient=True)
+
+    def pool(self, node: Node) -> Pool:
+        """The links to a node."""
+        found = self._pools.get(node)
+        if found is None:
+            found = self._pools.setdefault(node, Pool(node, self._connections))
+            if self._closed:  # perhaps meanwhile
+                found.close()
+        return found
 
     def close(self) -> None:
         """Close all idle links; those in use are closed when they come back. Nothing more is asked."""
         self._closed = True
-        for node in list(self._idle):
-            self.drop(node)
+        for pool in list(self._pools.values()):
+            pool.close()

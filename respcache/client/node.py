@@ -12,11 +12,15 @@ from respcache.client.ring import default_name, parse_server
 
 DEFAULT_PORT = 6379
 
+MAPPING = '{"host": "10.0.0.1", "port": 6379, "name": "alpha"}'
+_HOST = re.compile(r"[^\s=,;@/?#]+")
 _WITH_WEIGHT = re.compile(r"/.*:\d+|[^:/]+:\d+:\d+")
 
 # "host:port", "host:port:weight name" as in twemproxy's configuration, a URL, a path, (host, port),
 # or a mapping with one of "url", "path", "host" and perhaps "port", "name", "weight", and options of redis-py.
 NodeLike = str | tuple[str, int] | Mapping[str, Any]
+# Nodes, or names and nodes: the names are those on the ring.
+Nodes = Iterable[NodeLike] | Mapping[str, NodeLike]
 
 
 class Node:
@@ -37,9 +41,14 @@ class Node:
         return f"<Node {self.name}>"
 
 
-def read_nodes(given: Iterable[NodeLike], common: Mapping[str, Any]) -> tuple[Node, ...]:
+def read_nodes(given: Nodes, common: Mapping[str, Any]) -> tuple[Node, ...]:
     """The nodes, with the options that all have in common. Raises ValueError for what names no node."""
-    nodes = tuple(_read(each, common) for each in ([given] if isinstance(given, str) else given))
+    if isinstance(given, Mapping):
+        if given.keys() & {"url", "path", "host"}:
+            raise ValueError("that is one node: put it into a list")
+        nodes = tuple(_named(name, each, common) for name, each in given.items())
+    else:
+        nodes = tuple(_read(each, common) for each in ([given] if isinstance(given, str) else given))
     names = [node.name for node in nodes]
     if not nodes:
         raise ValueError("a cache needs a node")
@@ -48,19 +57,39 @@ def read_nodes(given: Iterable[NodeLike], common: Mapping[str, Any]) -> tuple[No
     return nodes
 
 
+def _named(name: str, given: NodeLike, common: Mapping[str, Any]) -> Node:
+    """A node of a mapping of names."""
+    fields = _fields(given)
+    if fields.get("name") not in (None, name):
+        raise ValueError(f"the node {name!r} has another name, too: {fields['name']!r}")
+    return _make({**fields, "name": name}, common)
+
+
 def _read(given: NodeLike, common: Mapping[str, Any]) -> Node:
+    return _make(_fields(given), common)
+
+
+def _fields(given: NodeLike) -> dict[str, Any]:
+    """What is said of a node, whichever way."""
     if isinstance(given, Mapping):
-        return _from_mapping(dict(given), common)
+        fields = dict(given)
+        url = fields.get("url")
+        if url is not None and "://" not in str(url):
+            del fields["url"]
+            fields = {**_fields(str(url)), **fields}
+        return fields
     if isinstance(given, tuple):
+        if len(given) != 2:
+            raise ValueError(f"{given!r} is not (host, port); more of a node is said in a mapping: {MAPPING}")
         host, port = given
-        return _from_mapping({"host": host, "port": port}, common)
+        return {"host": host, "port": port}
     if not isinstance(given, str):
         raise ValueError(f"{given!r} names no node")
     if "://" in given:
-        return _from_mapping({"url": given}, common)
+        return {"url": given}
     address, weight, name = _split(given)
     place = {"path": address} if address.startswith("/") else _host_and_port(address)
-    return _from_mapping({**place, "weight": weight, "name": name}, common)
+    return {**place, "weight": weight, "name": name}
 
 
 def _split(text: str) -> tuple[str, int, str | None]:
@@ -78,12 +107,12 @@ def _host_and_port(address: str) -> dict[str, Any]:
             host, port = address, str(DEFAULT_PORT)
     else:  # a name alone, or an IPv6 address without brackets
         host, port = address, str(DEFAULT_PORT)
-    if not host or not port.isdecimal():
+    if not port.isdecimal():
         raise ValueError(f"{address!r} is no host:port")
     return {"host": host.strip("[]"), "port": int(port)}
 
 
-def _from_mapping(given: dict[str, Any], common: Mapping[str, Any]) -> Node:
+def _make(given: dict[str, Any], common: Mapping[str, Any]) -> Node:
     name = given.pop("name", None)
     weight = given.pop("weight", 1)
     kind = "tcp"
@@ -101,6 +130,9 @@ def _from_mapping(given: dict[str, Any], common: Mapping[str, Any]) -> Node:
         if "path" not in settings:
             raise ValueError(f"{url!r} names no node: it has no path")
         return Node(name or settings["path"], weight, kind, settings)
-    settings.setdefault("host", "localhost")
-    settings.setdefault("port", DEFAULT_PORT)
-    return Node(name or default_name(f"{settings['host']}:{settings['port']}"), weight, kind, settings)
+    host, port = settings.setdefault("host", "localhost"), settings.setdefault("port", DEFAULT_PORT)
+    if not isinstance(host, str) or not _HOST.fullmatch(host):
+        raise ValueError(f"{host!r} is no host; a node is named so: {MAPPING}")
+    if type(port) is not int or not 0 < port < 1 << 16:
+        raise ValueError(f"the port of {name or host} is an integer from 1 to 65535, not {port!r}")
+    return Node(name or default_name(f"{host}:{port}"), weight, kind, settings)

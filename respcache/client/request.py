@@ -7,11 +7,12 @@ exceptions that differ from version to version.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 import hiredis
 
-from respcache.client.errors import DeadlineError, NodeError, ReplyError
+from respcache.client.errors import DeadlineError, LocalError, NodeError, ReplyError
 from respcache.client.node import Node
 
 Command = tuple[bytes | int, ...]
@@ -22,6 +23,11 @@ NOTHING = object()  # no whole reply yet; hiredis's own False is a value in RESP
 UNABLE = ("LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "ERR max number of clients reached")
 # Errors of a node that cannot take writes now: what was to be stored is not, and that is no surprise in a cache.
 FULL = ("OOM", "READONLY", "MISCONF", "NOREPLICAS")
+# And that of a key that holds a list or the like: to read it is a miss, as it is for MGET.
+NO_VALUE = (*FULL, "WRONGTYPE")
+
+BIG = 1 << 20  # bytes; sending more may take longer than a deadline, on a node that is well
+ENOUGH = 0.9  # of the time that a node may take
 
 
 def new_reader() -> hiredis.Reader:
@@ -30,9 +36,12 @@ def new_reader() -> hiredis.Reader:
 
 
 class Request:
-    """Commands for one node, and its replies: one for each, or a failure, or the refusal to let us in."""
+    """Commands for one node, and its replies: one for each, or a failure, or the refusal to let us in.
 
-    __slots__ = ("failure", "node", "payload", "refusal", "replies", "wanted")
+    `asked` is when, by `time.monotonic()`, the node got to do with it; 0 if it never did.
+    """
+
+    __slots__ = ("_ended", "_heard", "asked", "failure", "node", "payload", "refusal", "replies", "wanted")
 
     def __init__(self, node: Node, commands: Sequence[Command]) -> None:
         self.node = node
@@ -42,6 +51,9 @@ class Request:
         self.replies: list[Any] = []
         self.failure: NodeError | None = None
         self.refusal: ReplyError | None = None
+        self.asked = 0.0
+        self._ended = 0.0
+        self._heard = False  # a part of the replies
 
     def twin(self) -> Request:
         """The same question, not yet asked."""
@@ -52,11 +64,7 @@ class Request:
     def adopt(self, twin: Request) -> None:
         """Take what the twin was told."""
         self.replies, self.failure, self.refusal = twin.replies, twin.failure, twin.refusal
-
-    @property
-    def done(self) -> bool:
-        """Whether it was answered, or failed."""
-        return self.failure is not None or self.refusal is not None or len(self.replies) == self.wanted
+        self.asked, self._ended, self._heard = twin.asked, twin._ended, twin._heard
 
     def read(self, reader: hiredis.Reader) -> bool:
         """Take the replies that are whole; True when all are there. Raises hiredis.ProtocolError."""
@@ -64,6 +72,7 @@ class Request:
         while len(replies) < self.wanted:
             reply = reader.gets()
             if reply is NOTHING:
+                self._heard = True
                 return False
             if type(reply) is not hiredis.PushNotification:
                 replies.append(reply)
@@ -75,6 +84,7 @@ class Request:
     def fail(self, error: BaseException) -> None:
         """The node did not answer, because of this; or it did, with a refusal."""
         name = self.node.name
+        self._ended = monotonic()
         if isinstance(error, ReplyError):
             self.refusal = error
         elif isinstance(error, NodeError):
@@ -88,12 +98,30 @@ class Request:
         """Forget what came: it is asked anew."""
         self.replies.clear()
         self.failure = None
+        self._heard = False
 
-    def refused(self, reply: Any, *, strict: bool) -> bool:
-        """Whether a reply says that the node is full. Raises ReplyError for any other error, and if `strict`."""
+    def excuse(self) -> None:
+        """It came too late to the node, or its answer to us, by our own fault."""
+        self.asked = 0.0
+
+    def blames(self, patience: float) -> bool:
+        """Whether the failure speaks against its node, which may take so many seconds.
+
+        A deadline does only if the node had that time, and did nothing at all: none of a wait for a free connection,
+        of a value that is big, or of a reply half of which is here says that it is not well.
+        """
+        if not self.asked or isinstance(self.failure, LocalError):
+            return False
+        if not isinstance(self.failure, DeadlineError):
+            return True
+        had_its_time = self._ended - self.asked >= ENOUGH * patience
+        return had_its_time and not self._heard and len(self.payload) <= BIG
+
+    def refused(self, reply: Any, *, strict: bool, mild: tuple[str, ...] = FULL) -> bool:
+        """Whether a reply is an error that is as good as none. Raises ReplyError for any other, and if `strict`."""
         if not isinstance(reply, hiredis.ReplyError):
             return False
         message = str(reply)
-        if strict or not message.startswith(FULL):
+        if strict or not message.startswith(mild):
             raise ReplyError(self.node.name, message)
         return True

@@ -101,6 +101,9 @@ class HashRing:
             raise ValueError("two servers have the same name")
         return cls(ring, hash=hash, hash_tag=hash_tag)
 
+    def __repr__(self) -> str:
+        return f"<HashRing of {', '.join(f'{name} ({weight})' for name, weight in self._weights.items())}>"
+
     def _points(self) -> Iterable[tuple[int, str]]:
         total = sum(self._weights.values())
         for name, weight in self._weights.items():

@@ -8,7 +8,8 @@
 
 The byte C1 stands in no UTF-8 text and begins no MessagePack document, so nothing that others store is taken for one
 of ours. What has no mark is an int if it is one (no plus, no leading zeros, 64 bits), else a str if it is UTF-8, else
-bytes. What has the mark and is damaged is bytes too: only objects of a codec can make `decode` fail.
+bytes. What has the mark and is damaged is bytes too; only an extension that is not known, or that the codec cannot
+read, makes `decode` fail.
 
 MessagePack has nil, booleans, ints of 64 bits, floats, text, bytes, lists and maps (keys of any type). Extensions
 carry the rest:
@@ -114,7 +115,7 @@ class Values:
         return PACKED + packed
 
     def decode(self, data: bytes) -> Any:
-        """The value of stored bytes. Raises StoredValueError for an object that the codec cannot read."""
+        """The value of stored bytes. Raises StoredValueError for an extension that is not known, or not readable."""
         if data and data[0] == MARK:
             return self._decode_marked(data)
         number = _as_int(data)
@@ -199,7 +200,7 @@ class _Unpacking:
         return items
 
     def _restore(self, code: int, data: bytes) -> Any:
-        """The value of an extension; ValueError for one that is not ours."""
+        """The value of an extension. Raises StoredValueError, or a ValueError for damage."""
         if code in _HEADS:
             self._heads += 1
             return _HEADS[code]
@@ -208,7 +209,7 @@ class _Unpacking:
         if code in READERS:
             return READERS[code](data.decode())
         if code != OBJECT:
-            raise ValueError(f"extension {code}")
+            raise StoredValueError(f"extension {code} of MessagePack is not known here")
         if self._codec is None:
             raise StoredValueError("an object was stored: it is read only with the codec that wrote it")
         try:

@@ -204,20 +204,118 @@ def cut_clients(server: Server) -> None:
         until(lambda: len(client.client_list()) == 1)
 
 
-def test_threads_and_files_are_given_back(servers: list[Server]) -> None:
-    def used() -> int:
-        return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+def files() -> int:
+    """Open in this process; 0 where that is not told."""
+    return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
 
+
+def test_thousands_at_once(servers: list[Server]) -> None:
+    keys = [f"k{number}" for number in range(5000)]
+    before = files()
+
+    async def main() -> None:
+        async with AsyncCacheClient(named(servers), timeout=PATIENCE) as cache:
+            assert all(await asyncio.gather(*(cache.set(key, key) for key in keys)))
+            assert await asyncio.gather(*(cache.get(key) for key in keys)) == keys
+            assert files() < before + 3 * 32 + 20
+        async with AsyncCacheClient(named(servers), timeout=0.02, connections=2) as cache:
+            found = await asyncio.gather(*(cache.get(key) for key in keys))
+            assert found.count(None) > 0  # there was no time for all
+            assert all(health.up for health in cache.health().values())
+
+    asyncio.run(main())
+    with CacheClient(named(servers), timeout=PATIENCE) as cache:
+        found: list[Any] = []
+
+        def work(some: list[str]) -> None:
+            found.extend(cache.get(key) for key in some)
+
+        threads = [threading.Thread(target=work, args=(keys[start::500],)) for start in range(500)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == sorted(keys)
+        assert files() < before + 3 * 32 + 20
+
+
+def test_a_node_that_dies_under_many_threads_is_ejected_once(
+    servers: list[Server], caplog: pytest.LogCaptureFixture
+) -> None:
+    names = named(servers)
+    with caplog.at_level("INFO", "respcache.client"), CacheClient(names, timeout=PATIENCE) as cache:
+        until(lambda: cache.set_many(dict.fromkeys(KEYS, 1)) == [])
+        over = threading.Event()
+
+        def work() -> None:
+            while not over.is_set():
+                for key in KEYS[:50]:
+                    cache.get(key)
+
+        threads = [threading.Thread(target=work) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        until(lambda: sum(len(pool._idle) for pool in cache._links._pools.values()) > 3)
+        servers[0].kill()
+        until(lambda: not cache.health()[names[0]].up)
+        over.wait(0.3)
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert [line for line in caplog.messages if "answers" in line] == []
+    assert len(caplog.messages) == 1
+
+
+def test_what_others_keep_under_a_key(servers: list[Server]) -> None:
+    with redis.Redis(port=servers[0].port) as other:
+        other.rpush("list", 1)
+    name = named(servers)[0]
+    with CacheClient([name], timeout=PATIENCE) as cache:
+        assert cache.get("list", "no") == "no"
+        assert cache.get_many(["list"]) == {}
+        with pytest.raises(ReplyError, match="WRONGTYPE"):
+            cache.increment("list")
+        assert cache.set("list", 1)
+        assert cache.get("list") == 1
+    with CacheClient([name], timeout=PATIENCE, errors="raise") as cache:
+        assert cache.get("list") == 1
+
+
+def test_what_the_documentation_shows(servers: list[Server]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "client.md").read_text()
+    code = "\n".join(part.split("```")[0] for part in text.split("```python\n")[1:])
+    for number, server in enumerate(servers, 1):
+        code = code.replace(f"127.0.0.1:700{number}", f"127.0.0.1:{server.port}")
+    shown: dict[str, Any] = {"__name__": "documentation"}
+    exec(code, shown)
+    with shown["client"] as client:
+        assert [shown["titles"]("Brazil") for _ in range(2)] == [[1958, 1962, 1970, 1994, 2002]] * 2
+        assert client.get("documentation.titles('Brazil',){}") is not None
+
+    async def count(up_to: int) -> int:
+        called.append(up_to)
+        return sum(range(up_to))
+
+    async def main() -> None:
+        async with shown["cache"]:
+            assert [await shown["cached_async"](60)(count)(5) for _ in range(2)] == [10, 10]
+
+    called: list[int] = []
+    asyncio.run(main())
+    assert called == [5]
+
+
+def test_threads_and_files_are_given_back(servers: list[Server]) -> None:
     def others() -> int:
         return sum(thread.name == "respcache.client" for thread in threading.enumerate())
 
-    before = used()
+    before = files()
     for _ in range(3):
         with CacheClient(named(servers), timeout=PATIENCE) as cache:
             cache.get_many(KEYS)
             assert others() == 1
     until(lambda: others() == 0)
-    assert used() == before
+    assert files() == before
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
@@ -281,8 +379,8 @@ def test_tls(tmp_path: Path) -> None:
             for _ in range(5):
                 assert cache.set("k", big)
                 assert cache.get("k") == big
-            (links,) = cache._links._idle.values()
-            assert len(links) == 1  # one connection did all that
+            (pool,) = cache._links._pools.values()
+            assert len(pool._idle) == 1  # one connection did all that
 
         async def main() -> None:
             async with AsyncCacheClient([node], timeout=PATIENCE, errors="raise") as cache:

@@ -100,6 +100,27 @@ def trickling(connection: socket.socket) -> None:
         pause.wait(0.01)
 
 
+def swallowing(connection: socket.socket) -> None:
+    """Reads as fast as it can."""
+    while connection.recv(1 << 20):
+        pass
+
+
+def pouring(connection: socket.socket) -> None:
+    """Answers as fast as it can, with more than anybody reads."""
+    connection.recv(1 << 16)
+    connection.sendall(b"$500000000\r\n")
+    while True:
+        connection.sendall(bytes(1 << 20))
+
+
+def hasty(connection: socket.socket) -> None:
+    """Answers before it has heard all, and hears no more."""
+    connection.recv(1)
+    connection.sendall(b"-ERR too long\r\n")
+    threading.Event().wait(10.0)
+
+
 def hanging_up(connection: socket.socket) -> None:
     """Closes when it is asked."""
     connection.recv(1)

@@ -11,7 +11,18 @@ import pytest
 from respcache.client import DeadlineError, LocalError, NodeError
 from respcache.client.async_links import AsyncLinks
 from respcache.client.request import Request
-from tests.unit.client.fakes import FakeNode, answering, gated, hanging_up, no_files, silent, trickling
+from tests.unit.client.fakes import (
+    FakeNode,
+    answering,
+    gated,
+    hanging_up,
+    hasty,
+    no_files,
+    pouring,
+    silent,
+    swallowing,
+    trickling,
+)
 from tests.unit.client.test_links import SLACK, SOON, asking, node_of, once
 
 
@@ -272,19 +283,9 @@ def test_a_loop_that_comes_late_takes_what_has_arrived() -> None:
 
 
 def test_a_deadline_holds_while_much_is_sent_and_received() -> None:
-    def swallow(connection: socket.socket) -> None:
-        while connection.recv(1 << 20):
-            pass
-
-    def pour(connection: socket.socket) -> None:
-        connection.recv(1 << 16)
-        connection.sendall(b"$500000000\r\n")
-        while True:
-            connection.sendall(bytes(1 << 20))
-
     async def main() -> None:
         links = AsyncLinks()
-        with FakeNode(swallow) as deep, FakeNode(pour) as wide:
+        with FakeNode(swallowing) as deep, FakeNode(pouring) as wide:
             for request in (asking(deep, (b"SET", b"k", bytes(400_000_000))), asking(wide)):
                 assert await ask(links, request, seconds=0.05) < 0.5
                 assert isinstance(request.failure, DeadlineError)
@@ -316,5 +317,18 @@ def test_an_idle_link_that_hears_something_is_not_used_again() -> None:
             assert request.replies == [b"PONG"]
             assert fake.accepted == 2
             await links.close()
+
+    asyncio.run(main())
+
+
+def test_an_answer_that_comes_too_early_ends_the_link() -> None:
+    async def main() -> None:
+        links = AsyncLinks()
+        with FakeNode(hasty) as fake:
+            request = asking(fake, (b"SET", b"k", bytes(50_000_000)))
+            await ask(links, request)
+            assert str(request.replies[0]) == "ERR too long"
+            assert links.pool(request.node)._taken == 0
+            assert fake.accepted == 1
 
     asyncio.run(main())

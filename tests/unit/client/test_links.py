@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-import hiredis
 import pytest
 
 from respcache.client import DeadlineError, LocalError, NodeError
 from respcache.client.dial import dial
-from respcache.client.links import Link, Links, ready
+from respcache.client.link import ready
+from respcache.client.links import Links
 from respcache.client.node import Node, read_nodes
 from respcache.client.request import Command, Request
 from tests.unit.client.fakes import (
@@ -20,9 +20,12 @@ from tests.unit.client.fakes import (
     answering,
     gated,
     hanging_up,
+    hasty,
     hesitating,
     no_files,
+    pouring,
     silent,
+    swallowing,
     trickling,
 )
 
@@ -131,7 +134,7 @@ def test_nothing_is_sent_when_it_took_too_long_to_connect(monkeypatch: pytest.Mo
         threading.Event().wait(seconds + 0.05)
         return opened
 
-    monkeypatch.setattr("respcache.client.links.dial", late)
+    monkeypatch.setattr("respcache.client.link.dial", late)
     with FakeNode(serve) as fake:
         request = asking(fake, (b"SET", b"k", b"old"))
         ask(Links(), request, seconds=0.1)
@@ -209,28 +212,6 @@ def test_an_idle_link_that_was_cut_is_not_used() -> None:
         links.close()
 
 
-def test_more_than_buffers_hold_in_both_directions() -> None:
-    """A node that answers while it reads, and reads no further until its answers are taken."""
-    size, count = 20_000, 300
-
-    def echo(connection: socket.socket) -> None:
-        reader = hiredis.Reader()
-        while data := connection.recv(1 << 14):
-            reader.feed(data)
-            while (command := reader.gets()) is not False:
-                connection.sendall(b"$%d\r\n%b\r\n" % (len(command[1]), command[1]))
-
-    links = Links()
-    with FakeNode(echo) as fake:
-        request = Request(
-            node_of(fake), [(b"ECHO", b"%05d" % number + b"x" * size) for number in range(count)]
-        )
-        ask(links, request, seconds=30)
-        assert request.failure is None
-        assert [reply[:5] for reply in request.replies] == [b"%05d" % number for number in range(count)]
-        links.close()
-
-
 def test_threads_have_links_of_their_own() -> None:
     links = Links()
     with FakeNode(answering(b"+PONG\r\n")) as fake:
@@ -262,24 +243,6 @@ def test_closed_links_are_not_kept() -> None:
         ask(links, request)
         assert request.replies == [b"PONG"]
         assert links.pool(request.node)._idle == []
-
-
-def test_a_link_knows_its_state() -> None:
-    end = threading.Event()
-
-    def deaf(connection: socket.socket) -> None:
-        end.wait(SOON)
-
-    with FakeNode(deaf) as fake:
-        link = Link(node_of(fake), monotonic() + SOON)
-        assert not link.closed
-        assert not link.sending
-        link.begin(Request(node_of(fake), [(b"SET", b"k", b"x" * 50_000_000)]))
-        assert link.sending
-        link.close()
-        assert link.closed
-        assert link.descriptor == -1
-        end.set()
 
 
 def in_threads(links: Links, requests: list[Request], seconds: float = SOON) -> list[threading.Thread]:
@@ -437,21 +400,18 @@ def test_a_signal_that_raises_costs_no_place(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_deadline_holds_while_much_is_sent_and_received() -> None:
-    """From a node as fast as the machine: there is always more to send, or to read."""
-
-    def swallow(connection: socket.socket) -> None:
-        while connection.recv(1 << 20):
-            pass
-
-    def pour(connection: socket.socket) -> None:
-        connection.recv(1 << 16)
-        connection.sendall(b"$500000000\r\n")
-        while True:
-            connection.sendall(bytes(1 << 20))
-
     links = Links()
-    with FakeNode(swallow) as deep, FakeNode(pour) as wide:
+    with FakeNode(swallowing) as deep, FakeNode(pouring) as wide:
         for request in (asking(deep, (b"SET", b"k", bytes(400_000_000))), asking(wide)):
             assert ask(links, request, seconds=0.05) < 0.5
             assert isinstance(request.failure, DeadlineError)
             assert not request.blames(0.05)
+
+
+def test_an_answer_that_comes_too_early_ends_the_link() -> None:
+    links = Links()
+    with FakeNode(hasty) as fake:
+        request = asking(fake, (b"SET", b"k", bytes(50_000_000)))
+        ask(links, request)
+        assert str(request.replies[0]) == "ERR too long"
+        assert links.pool(request.node)._taken == 0
