@@ -132,6 +132,11 @@ def name_of(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def cli_of(host: str, port: int) -> str:
+    """How redis-cli is called for this address."""
+    return f"redis-cli -p {port}" if host == "127.0.0.1" else f"redis-cli -h {host} -p {port}"
+
+
 def address_of(text: str) -> tuple[str, int]:
     """Host and port of `host:port` or `[ipv6]:port`; ValueError with a text for people."""
     host, colon, port = text.rpartition(":")

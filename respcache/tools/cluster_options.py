@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from respcache.config import Config, ConfigError, parse_args
 from respcache.directives import DIRECTIVES
+from respcache.kinds import parse_memory
 from respcache.tools.asking import address_of
 from respcache.tools.members import default_replicas, plan
 
@@ -21,17 +21,20 @@ Usage: respcache cluster [--nodes 6] [--replicas 1] [--dir DIR] [--base-port 700
 
 Starts a cluster on this machine, a process for each node, and stops it on Ctrl-C; a second Ctrl-C kills it.
 
-  --nodes 6         how many; three or more masters survive the loss of one
+  --nodes 6         how many; three or more masters survive the loss of one. More than DIR holds: the new ones come as
+                    masters without slots
   --replicas 1      of each master; one unless given if there are six nodes or more, else none
   --dir DIR         where the data is kept, in DIR/7000, DIR/7001 ..., with a log in each. With the same directory the
-                    cluster goes on where it ended. Without it, all is gone at the end
+                    cluster goes on where it ended: all nodes in it are started, with the directives of the last time.
+                    Without it, all is gone at the end
   --base-port 7000  port of the first node; the others follow. Each also takes its port + 10000, for the cluster bus
   --bind 127.0.0.1  the address that all nodes listen on
-  --timeout 60      seconds to wait for each step
+  --timeout 60      seconds to wait for each step; more for more than twenty nodes
   --program NAME    start this program in place of respcache, such as redis-server
 
-Every other --directive of redis.conf is given to each node: --appendonly yes, --maxmemory 64mb. Unless given,
+Every other --directive of redis.conf is given to each node: --appendonly yes, --maxmemory 256mb. Unless given,
 cluster-node-timeout is 5000, repl-diskless-sync-delay 0 and repl-ping-replica-period 1; without --dir nothing is saved.
+With --dir, --appendonly yes keeps every write, also if a node is killed.
 
 With --join no process is started: nodes that run already, empty and in cluster mode, are joined, over the ordinary
 protocol. The first ones become masters. It may be run again at any time: a cluster that exists is left as it is, and
@@ -48,8 +51,8 @@ DEFAULTS = (
 BUS = 10000
 """The cluster bus is at the port plus this."""
 
-NOTES = "cluster.json"
-"""The file in the directory that says what cluster it holds."""
+SMALL = 64 << 20
+"""A node whose maxmemory is below this has little room: without data it takes half of it."""
 
 # Directives that are the tool's own business, and what to say.
 _OWN = {
@@ -66,18 +69,23 @@ _OWN = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `respcache cluster` is to do. `extra` are directives, each a name and its words."""
+    """What `respcache cluster` is to do.
+
+    `extra` are directives, each a name and its words; `given` the names of the options that were; `found` the ports of
+    the nodes that the directory holds already.
+    """
 
     nodes: int = 6
     replicas: int | None = None
     directory: Path | None = None
     base_port: int = 7000
     bind: str = "127.0.0.1"
-    timeout: float = 60.0
+    timeout: float | None = None
     program: tuple[str, ...] = ()
     join: tuple[tuple[str, int], ...] = ()
     extra: tuple[tuple[str, ...], ...] = ()
     given: frozenset[str] = frozenset()
+    found: tuple[int, ...] = ()
 
     @property
     def each(self) -> int:
@@ -86,8 +94,14 @@ class Options:
 
     @property
     def ports(self) -> list[int]:
-        """The ports of the nodes."""
-        return [self.base_port + number for number in range(self.nodes)]
+        """The ports of the nodes: those that are there, and what follows."""
+        following = self.found[-1] + 1 if self.found else self.base_port
+        return [*self.found, *range(following, following + self.nodes - len(self.found))]
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait for a step. Many nodes take their time to start and to get to know each other."""
+        return float(max(60, 3 * self.nodes)) if self.timeout is None else self.timeout
 
     @property
     def host(self) -> str:
@@ -103,7 +117,7 @@ class Options:
 def read(words: Sequence[str]) -> Options:
     """The options of a command line, without `cluster`. Raises ValueError with a text for people."""
     try:
-        arguments = parse_args(words)
+        arguments = parse_args([part for word in words for part in _split(word)])
     except ConfigError as error:
         raise ValueError(error.line.text if error.line else str(error)) from None
     if arguments.action != "run" or arguments.path is not None or arguments.stdin:
@@ -127,6 +141,12 @@ def read(words: Sequence[str]) -> Options:
             raise ValueError(f"--{options.extra[0][0]} does not go with --join: the nodes run already")
         return replace(options, nodes=len(options.join))
     return options
+
+
+def _split(word: str) -> list[str]:
+    """`--name=value` in two."""
+    name, equals, value = word.partition("=")
+    return [name, value] if equals and name.startswith("--") and name[2:].lower() in _READERS else [word]
 
 
 def _number(name: str, lowest: int, highest: int, values: Sequence[str]) -> int:
@@ -171,9 +191,10 @@ _READERS = {
 
 def check(options: Options) -> None:
     """Raises ValueError with a text for people if no cluster can be started with these options."""
-    plan([""] * options.nodes, options.each)
+    if not options.found:
+        plan([""] * options.nodes, options.each)
     if options.ports[-1] + BUS > 65535:
-        raise ValueError(f"{options.nodes} nodes from port {options.base_port} on need ports above 65535 for the bus")
+        raise ValueError(f"{options.nodes} nodes from port {options.ports[0]} on need ports above 65535 for the bus")
     if not options.program:
         config = Config(DIRECTIVES)
         for words in options.extra:
@@ -189,41 +210,19 @@ def check(options: Options) -> None:
         )
 
 
-def recall(options: Options) -> tuple[Options, bool]:
-    """The options of the cluster that the directory holds, and True; as they are, and False, if it holds none.
-
-    Raises ValueError if some were given that contradict what the directory holds, OSError if it cannot be read.
-    """
-    if options.directory is None or not (notes := options.directory / NOTES).exists():
-        return options, False
-    try:
-        held = {name: str(value) for name, value in json.loads(notes.read_text()).items()}
-        kept = read([word for name in _chosen(options) for word in (f"--{name}", held[name])])
-    except (ValueError, KeyError, AttributeError) as error:
-        raise ValueError(f"{notes} cannot be read: {error}") from None
-    for name, value in _chosen(options).items():
-        if name in options.given and held[name] != str(value):
-            raise ValueError(
-                f"{options.directory} holds a cluster with --{name} {held[name]}: leave --{name} out, "
-                "or choose another --dir"
-            )
-    found = replace(
-        options, nodes=kept.nodes, replicas=kept.replicas, base_port=kept.base_port, bind=kept.bind
-    )
-    return found, True
-
-
-def note(options: Options) -> None:
-    """Writes down in the directory, if there is one, which cluster it holds. Raises OSError."""
-    if options.directory is not None:
-        (options.directory / NOTES).write_text(json.dumps(_chosen(options)) + "\n")
-
-
-def _chosen(options: Options) -> dict[str, int | str]:
-    """What stays as it is for the life of a cluster: the nodes know each other by it."""
-    return {
-        "nodes": options.nodes,
-        "replicas": options.each,
-        "base-port": options.base_port,
-        "bind": options.bind,
-    }
+def doubts(options: Options) -> list[str]:
+    """What can be started, but will hardly be what was wanted: sentences for people."""
+    found = []
+    masters = options.nodes // (options.each + 1)
+    if not options.found and masters < 3 and options.each:
+        found.append(
+            f"with {masters} {'master' if masters == 1 else 'masters'} no replica takes over by itself: "
+            "that takes the votes of most masters, so three at least."
+        )
+    memory = options.directive("maxmemory")
+    if memory and not options.program and 0 < parse_memory(memory) < SMALL:
+        found.append(
+            f"--maxmemory {memory} leaves little room for data: a node takes about 35 MB without any; "
+            "docs/memory.md says what counts."
+        )
+    return found

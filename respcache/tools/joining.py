@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from respcache.tools.asking import Asker, Trouble, name_of
+from respcache.tools.asking import Asker, Trouble, cli_of, name_of
 from respcache.tools.members import SLOTS, Member, Place, count, default_replicas, plan, read_members, shown
 
 _PASSING = frozenset(("", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"))
@@ -39,11 +39,16 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A node of the finished cluster, for a table. `master` is the address of a replica's master."""
+    """A node of the finished cluster, for a table.
+
+    `master` is the address of a replica's master; `note` says what is special: that the node is in no cluster, or was
+    not named here and is elsewhere, or not reached.
+    """
 
     address: str
     slots: str
     master: str
+    note: str = ""
 
 
 class Joining:
@@ -63,7 +68,9 @@ class Joining:
         tell: Callable[[str], None] = lambda _text: None,
         seconds: float = 60.0,
     ) -> None:
+        self._all = askers
         self._askers = askers
+        self._strangers: list[tuple[Asker, View]] = []
         self._replicas = default_replicas(len(askers)) if replicas is None else replicas
         self._pause = pause
         self._tell = tell
@@ -97,13 +104,110 @@ class Joining:
 
         self._wait("waiting for the nodes", missing)
 
+    def resume(self, welcome: bool) -> None:
+        """Waits until nodes that were a cluster once, and that answer, are well again.
+
+        Who is in it the nodes say. One that knows none of the others is left out; if `welcome`, it is met if it is
+        empty, and becomes a master without slots. Late comes early if nothing here can mend it.
+        """
+        self._look()
+        if not self._part():
+            self.run()
+            return
+        if welcome:
+            self._welcome()
+
+        def lacking() -> str:
+            why = self._unwell()
+            if why and (lost := self._lost()):
+                raise Late(lost)
+            return why
+
+        self._wait("waiting until the cluster is ok", lacking)
+
+    def _part(self) -> bool:
+        """Sets the nodes apart that know nobody; whether there is a cluster that the others are in."""
+        core = max(self._views, key=lambda view: (len(view.members), count(view.me.slots)))
+        if len(core.members) == 1 and not core.me.slots:
+            return False
+        apart = {view.me.id for view in self._views if len(view.members) == 1 and view is not core}
+        both = [*zip(self._askers, self._views, strict=True)]
+        self._strangers = [(asker, view) for asker, view in both if view.me.id in apart]
+        self._askers = [asker for asker, view in both if view.me.id not in apart]
+        self._views = [view for _, view in both if view.me.id not in apart]
+        return True
+
+    def _welcome(self) -> None:
+        """Makes the strangers that are empty meet the others."""
+        new = [asker for asker, view in self._strangers if not view.me.slots and not asker.ask("DBSIZE")]
+        if not new:
+            return
+        meet = self._meeting_point()
+        for asker in new:
+            asker.ask("CLUSTER", "MEET", *meet)
+        self._askers = [asker for asker in self._all if asker in new or asker in self._askers]
+        self._strangers = [(asker, view) for asker, view in self._strangers if asker not in new]
+        self._look()
+        everyone = {view.me.id for view in self._views}
+        self._wait("the nodes are getting to know each other", lambda: self._unknown(everyone))
+
     def rows(self) -> list[Row]:
-        """The nodes, in the order in which they were given, as they were at the end of the last wait."""
-        names = {view.me.id: str(asker) for asker, view in zip(self._askers, self._views, strict=True)}
-        return [
-            Row(str(asker), shown(view.me.slots), names.get(view.me.master, view.me.master))
-            for asker, view in zip(self._askers, self._views, strict=True)
-        ]
+        """The nodes, in the order in which they were given, as they were at the end of the last wait; then those
+        that belong to them and were not named."""
+        views = dict(zip(self._askers, self._views, strict=True))
+        apart = dict(self._strangers)
+        names = {member.id: _name(member) for member in self._views[0].members.values()}
+        names |= {view.me.id: str(asker) for asker, view in views.items()}
+        rows = []
+        for asker in self._all:
+            view = views.get(asker) or apart[asker]
+            master = names.get(view.me.master, view.me.master)
+            rows.append(Row(str(asker), shown(view.me.slots), master, "in no cluster" if asker in apart else ""))
+        for member in self._others():
+            note = "elsewhere" if member.linked and not member.is_gone else "not reached"
+            rows.append(Row(_name(member), shown(member.slots), names.get(member.master, member.master), note))
+        return rows
+
+    def remarks(self) -> list[str]:
+        """What somebody should do about nodes that are in no cluster, or never come back."""
+        first = self._askers[0]
+        assert isinstance(first.address, tuple)
+        texts = []
+        for asker, _ in self._strangers:
+            assert isinstance(asker.address, tuple)
+            texts.append(
+                f"{asker} knows none of the others and is in no cluster. To have it in:\n"
+                f"  {cli_of(*asker.address)} CLUSTER MEET {first.address[0]} {first.address[1]}\n"
+                "If it was removed, stop it and delete its directory."
+            )
+        for member in self._others():
+            if not member.slots and (member.is_gone or not member.linked):
+                texts.append(
+                    f"{_name(member)}, which has no slots, is not reached. If it is never to come back:\n"
+                    f"  redis-cli --cluster call {first} CLUSTER FORGET {member.id}"
+                )
+        return texts
+
+    def _others(self) -> list[Member]:
+        """Members that the first node knows and that were not named."""
+        named = {view.me.id for view in self._views}
+        return [member for member in self._views[0].members.values() if member.id not in named]
+
+    def _lost(self) -> str:
+        """Says who of the others is gone with slots that no replica can take over; empty if nobody is."""
+        lost = []
+        for member in self._others():
+            seen = (view.members.get(member.id) for view in self._views)
+            heirs = (heir for heir in self._views[0].members.values() if heir.master == member.id)
+            gone = all(each is None or each.is_gone for each in seen) and all(heir.is_gone for heir in heirs)
+            if member.slots and gone:
+                lost.append(f"{_name(member)}, which has the slots {shown(member.slots)}")
+        if not lost:
+            return ""
+        return (
+            f"nobody reaches {'; '.join(lost)}. Start what is missing; if it is lost for good, its slots go to the "
+            f"others, empty, with\n  redis-cli --cluster fix {self._askers[0]} --cluster-fix-with-unreachable-masters"
+        )
 
     def _plan(self) -> list[Place]:
         try:
@@ -205,12 +309,14 @@ class Joining:
         names = {view.me.id: str(asker) for asker, view in zip(self._askers, self._views, strict=True)}
         for asker, view in zip(self._askers, self._views, strict=True):
             for member in view.members.values():
-                if member.id in names and member.flags & {"fail", "fail?"}:
+                if member.id in names and member.is_gone:
                     return f"{asker} does not reach {names[member.id]}"
+                if member.slots and member.id not in names and (member.is_gone or not member.linked):
+                    return f"{asker} does not reach {_name(member)}, which has the slots {shown(member.slots)}"
             if view.state != "ok":
                 return f"{asker} says cluster_state:{view.state}"
-            if not names.keys() <= view.members.keys():
-                return f"{asker} does not know all of them"
+            if missing := names.keys() - view.members.keys():
+                return self._not_known(asker, min(missing))
             if {member.shape for member in view.members.values()} != first:
                 return f"{asker} does not agree with {self._askers[0]}"
         for asker, view in zip(self._askers, self._views, strict=True):
@@ -220,6 +326,13 @@ class Joining:
             return f"{self._askers[0]} does not name {names[min(hidden)]} to clients yet"
         return ""
 
+    def _not_known(self, asker: Asker, missing: str) -> str:
+        other = next(each for each, view in zip(self._askers, self._views, strict=True) if view.me.id == missing)
+        assert isinstance(asker.address, tuple)
+        assert isinstance(other.address, tuple)
+        meet = f"{cli_of(*asker.address)} CLUSTER MEET {other.address[0]} {other.address[1]}"
+        return f"{asker} does not know {other}, which {meet} mends"
+
     def _wait(self, what: str, lacking: Callable[[], str]) -> None:
         """Calls `lacking` until it returns an empty text, bearing with troubles that pass. Raises Late."""
         deadline = time.monotonic() + self._seconds
@@ -227,6 +340,8 @@ class Joining:
         while True:
             try:
                 why = lacking()
+            except Late:
+                raise
             except Trouble as trouble:
                 if trouble.code not in _PASSING:
                     raise
@@ -236,7 +351,7 @@ class Joining:
             if not why:
                 return
             if time.monotonic() > deadline:
-                raise Late(f"after {self._seconds:g} seconds: {why}")
+                raise Late(f"after {self._seconds:g} seconds, see --timeout: {why}")
             self._tell(f"{what}: {why}")
             self._pause(PERIOD)
 
@@ -251,6 +366,11 @@ def _view(asker: Asker) -> View:
     known = {member.id: member for member in members if "handshake" not in member.flags}
     fresh = (info.get("cluster_known_nodes"), info.get("cluster_my_epoch")) == ("1", "0")
     return View(me, known, info.get("cluster_state", "fail"), fresh)
+
+
+def _name(member: Member) -> str:
+    """The address of a node, its id if it has lost that."""
+    return name_of(member.ip, member.port) if member.ip else member.id
 
 
 def _replicas(view: View) -> set[str]:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import errno
+import itertools
 import os
+import shlex
 import shutil
-import socket
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
 
 import respcache
-from respcache.tools.asking import Asker, Trouble, name_of, password_given
-from respcache.tools.cluster_options import BUS, DEFAULTS, HELP, Options, check, note, read, recall
+from respcache.tools.asking import PASSWORDS, Asker, Trouble, cli_of, name_of, password_given
+from respcache.tools.cluster_home import appending, note, recall
+from respcache.tools.cluster_options import DEFAULTS, HELP, Options, check, doubts, read
+from respcache.tools.cluster_ports import check_ports
 from respcache.tools.joining import Joining, Late, Row, join
 from respcache.tools.processes import Ended, Processes, Stopped, supported
+from respcache.tools.progress import Progress, columns
 
 LOG = "node.log"
 """The log of a node, in its directory."""
@@ -27,45 +29,14 @@ LAST_LINES = 5
 """So much of the log of a node that ended too early is shown."""
 
 
-class Progress:
-    """What is being waited for: one line that changes on a terminal, a line for each step elsewhere."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._terminal = stream.isatty()
-        self._said = ""
-
-    def tell(self, text: str) -> None:
-        """Shows the text, of which only the part before a colon is a step of its own."""
-        if self._terminal:
-            width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r\x1b[K{text[:width]}")
-        elif (step := text.partition(":")[0]) != self._said:
-            self._said = step
-            self._stream.write(f"{step}\n")
-        self._stream.flush()
-
-    def clear(self) -> None:
-        """Takes the line away."""
-        if self._terminal:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-
-    def say(self, text: str) -> None:
-        """Shows a text that stays."""
-        self.clear()
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
-
-
 def main(words: Sequence[str]) -> int:
     """Runs `cluster` with the words behind it. Returns the exit code: 0, 1 after a failure, 2 for wrong arguments."""
-    if words and words[0] in ("-h", "--help"):
+    if words and words[0] in ("-h", "--help", "help"):
         print(HELP)
         return 0
     progress = Progress(sys.stderr)
     try:
-        options, resumed = recall(read(words))
+        options = recall(read(words))
         if options.join:
             return _join(options, progress)
         check(options)
@@ -77,8 +48,8 @@ def main(words: Sequence[str]) -> int:
         return 1
     try:
         with _directory(options) as directory:
-            return LocalCluster(options, directory, progress).run(resumed)
-    except Stopped:
+            return LocalCluster(options, directory, progress).run()
+    except (Stopped, KeyboardInterrupt):
         return 0
     except (Trouble, Ended) as trouble:
         progress.say(f"respcache cluster: {trouble}")
@@ -108,41 +79,36 @@ class LocalCluster:
         self._progress = progress
         self._password = options.directive("requirepass") or password_given()
         self._pids: dict[int, int] = {}
+        self._unlogged: set[int] = set()
 
-    def run(self, resumed: bool) -> int:
+    def run(self) -> int:
         """Starts the cluster, tells where it is, and watches it until a signal. Returns the exit code.
 
         Raises Trouble and Ended if it cannot be had, Stopped if a signal comes before it is ready.
         """
         if not supported():
             raise Trouble("this system has no process groups; use the Windows Subsystem for Linux, or docker/")
-        self._warn()
-        check_ports(self.options)
+        for doubt in doubts(self.options):
+            self._progress.say(f"Warning: {doubt}")
+        check_ports(self.options, self._password)
         program = self._program()
         began = time.monotonic()
-        with Processes() as processes:
+        with Processes(self._root if self.options.directory is None else None) as processes:
             try:
                 for port in self.options.ports:
                     self._start(processes, program, port)
-                rows = self._join(processes, resumed)
+                rows, well = self._join(processes)
                 note(self.options)
                 self._progress.clear()
-                print(self._table(rows), self._hints(time.monotonic() - began), sep="\n\n", flush=True)
+                ready = f"Ready after {time.monotonic() - began:.1f} seconds." if well else "Started, but not ok."
+                print(self._table(rows), self._hints(rows), f"{ready} {self._ending()}", sep="\n\n", flush=True)
                 return self._watch(processes)
             except Stopped:
                 return 0
             except Ended as ended:
-                raise Trouble(f"{ended}. Its log ends:\n{self._last_lines(ended.name)}") from None
+                raise Trouble(f"{ended}. {self._last_lines(ended.name)}") from None
             finally:
                 self._stop(processes)
-
-    def _warn(self) -> None:
-        masters = self.options.nodes // (self.options.each + 1)
-        if masters < 3 and self.options.each:
-            self._progress.say(
-                f"Warning: with {masters} {'master' if masters == 1 else 'masters'} no replica takes over by itself: "
-                "that takes the votes of most masters, so three at least."
-            )
 
     def _program(self) -> list[str]:
         """The command that starts a node, without directives."""
@@ -156,6 +122,8 @@ class LocalCluster:
     def _start(self, processes: Processes, program: Sequence[str], port: int) -> None:
         place = self._place(port)
         place.mkdir(exist_ok=True)
+        if self._appendonly(port) == "no" != self.options.directive("appendonly"):
+            self._unlogged.add(port)
         command = [*program, *self.directives(port)]
         self._pids[port] = processes.start(
             self._name(port), command, directory=place, log=place / LOG, environment=environment()
@@ -175,67 +143,113 @@ class LocalCluster:
             defaults.append(("masterauth", password))
         made += [pair for pair in defaults if options.directive(pair[0]) is None]
         words = [word for name, value in made for word in (f"--{name}", value)]
-        return words + [word for name, *values in options.extra for word in (f"--{name}", *values)]
+        words += [word for name, *values in options.extra for word in (f"--{name}", *values)]
+        wanted, log = options.directive("appendonly"), self._appendonly(port)
+        return words if log == wanted else [*words, "--appendonly", str(log)]
 
-    def _join(self, processes: Processes, resumed: bool) -> list[Row]:
+    def _appendonly(self, port: int) -> str | None:
+        """`appendonly` with which this node loads what it has."""
+        folder = self.options.directive("appenddirname") or "appendonlydir"
+        dump = self.options.directive("dbfilename") or "dump.rdb"
+        return appending(self._place(port), self.options.directive("appendonly"), folder, dump)
+
+    def _join(self, processes: Processes) -> tuple[list[Row], bool]:
+        """Makes a cluster of the nodes, or waits until they are one again. Its rows, and whether it is well."""
         options = self.options
         askers = [Asker((options.host, port), password=self._password) for port in options.ports]
         joining = Joining(
-            askers, options.each, pause=processes.pause, tell=self._progress.tell, seconds=options.timeout
+            askers, options.each, pause=processes.pause, tell=self._progress.tell, seconds=options.seconds
         )
         try:
-            if not resumed:
-                joining.run()
+            if options.found:
+                joining.wait_answers()
+                for asker, port in zip(askers, options.ports, strict=True):
+                    if port in self._unlogged:
+                        asker.ask("CONFIG", "SET", "appendonly", "yes")
+                well = self._resume(joining)
             else:
-                self._resume(joining)
-            return joining.rows()
+                well = True
+                joining.run()
+            return joining.rows(), well
         finally:
             for asker in askers:
                 asker.close()
 
-    def _resume(self, joining: Joining) -> None:
+    def _resume(self, joining: Joining) -> bool:
         """Waits for a cluster that was well once. If it does not become so again, its owner is to mend it."""
-        joining.wait_answers()
+        well = True
         try:
-            joining.wait_well()
+            joining.resume(welcome="nodes" in self.options.given)
         except Late as late:
-            self._progress.say(f"Warning: the cluster is not ok, {late}")
+            self._progress.say(f"Warning: the cluster is not ok: {late}")
+            well = False
+        for remark in joining.remarks():
+            self._progress.say(f"Warning: {remark}")
+        return well
 
     def _watch(self, processes: Processes) -> int:
-        """Sleeps until a signal; tells who has ended."""
+        """Sleeps until a signal; tells who has ended, and how it is started again."""
         while processes.names:
             for ended in processes.wait():
-                self._progress.say(f"{ended}. Its log: {self._place(_port(ended.name)) / LOG}")
+                port = _port(ended.name)
+                self._progress.say(f"{ended}. Its log: {self._place(port) / LOG}")
+                if processes.names:
+                    self._progress.say(f"To start it again, in another terminal:\n  {self._again(port)}")
         self._progress.say("All nodes have ended.")
         return 1
+
+    def _again(self, port: int) -> str:
+        """The line that starts a node by hand. A password is not shown, but taken from the environment."""
+        if self.options.program:
+            program = self._program()
+        elif Path(sys.argv[0]).name == "respcache":
+            program = ["respcache"]
+        else:
+            program = [sys.executable, "-m", "respcache"]
+        words = self.directives(port)
+        secrets = {at + 1 for at, word in enumerate(words) if word.lower() in ("--requirepass", "--masterauth")}
+        shown = [f'"${PASSWORDS[-1]}"' if at in secrets else shlex.quote(word) for at, word in enumerate(words)]
+        return " ".join([shlex.join(program), *shown])
 
     def _stop(self, processes: Processes) -> None:
         running = len(processes.names)
         if running:
             self._progress.tell(f"stopping {running} {'node' if running == 1 else 'nodes'}")
-            well = processes.stop()
+            well = processes.stop(self._slow)
             self._progress.say("Stopped." if well else "Killed.")
+
+    def _slow(self, names: Sequence[str]) -> None:
+        self._progress.say(f"Still waiting for {', '.join(names)}. Ctrl-C once more kills.")
 
     def _table(self, rows: Sequence[Row]) -> str:
         lines = [("node", "role", "slots", "pid", "directory")]
-        for row, port in zip(rows, self.options.ports, strict=True):
+        for row, port in itertools.zip_longest(rows, self.options.ports):
             role = f"replica of {row.master}" if row.master else "master"
-            lines.append((row.address, role, row.slots or "-", str(self._pids[port]), str(self._place(port))))
+            if port is None:
+                lines.append((row.address, role, row.slots or "-", "-", row.note))
+            else:
+                role = row.note or role
+                lines.append((row.address, role, row.slots or "-", str(self._pids[port]), str(self._place(port))))
         return columns(lines)
 
-    def _hints(self, seconds: float) -> str:
-        host, port = self.options.host, self.options.base_port
-        cli = f"redis-cli -c -p {port}" if host == "127.0.0.1" else f"redis-cli -c -h {host} -p {port}"
+    def _hints(self, rows: Sequence[Row]) -> str:
+        host = self.options.host
+        inside = [row for row in rows if not row.note]
+        port = _port(inside[0].address)
         secret = ', password="..."' if self._password else ""
-        stop = f"Ready after {seconds:.1f} seconds. Ctrl-C stops it"
+        cli = cli_of(host, port).replace("redis-cli", "redis-cli -c", 1)
+        text = f'  {"REDISCLI_AUTH=... " if secret else ""}{cli}\n'
+        text += f'  python: redis.cluster.RedisCluster("{host}", {port}{secret})'
+        if idle := [row.address for row in inside if not row.slots and not row.master]:
+            text += f"\n\nWithout slots: {', '.join(idle)}. To give each its share:\n"
+            text += f"  redis-cli --cluster rebalance {inside[0].address} --cluster-use-empty-masters"
+        return text
+
+    def _ending(self) -> str:
         if self.options.directory is None:
-            stop += " and removes its data."
-        else:
-            stop += f"; respcache cluster --dir {self.options.directory} goes on with its data."
-        return (
-            f"  {'REDISCLI_AUTH=... ' if secret else ''}{cli}\n"
-            f'  python: redis.cluster.RedisCluster("{host}", {port}{secret})\n\n{stop}'
-        )
+            return "Ctrl-C stops it and removes its data."
+        again = f"respcache cluster --dir {shlex.quote(str(self.options.directory))}"
+        return f"Ctrl-C stops it; {again} goes on with its data."
 
     def _place(self, port: int) -> Path:
         return self._root / str(port)
@@ -244,18 +258,12 @@ class LocalCluster:
         return name_of(self.options.host, port)
 
     def _last_lines(self, name: str) -> str:
+        lines: list[str] = []
         with contextlib.suppress(OSError):
             lines = (self._place(_port(name)) / LOG).read_text(errors="replace").splitlines()
-            return "\n".join(f"  {line}" for line in lines[-LAST_LINES:])
-        return "  (no log)"
-
-
-def columns(lines: Sequence[Sequence[str]]) -> str:
-    """A table as text, its first line the names of the columns."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+        if not lines:
+            return "It has said nothing."
+        return "\n".join(["Its log ends:", *(f"  {line}" for line in lines[-LAST_LINES:])])
 
 
 def environment() -> dict[str, str]:
@@ -270,30 +278,6 @@ def environment() -> dict[str, str]:
     return given
 
 
-def check_ports(options: Options) -> None:
-    """Raises Trouble if not all ports of all nodes are free, or the address is none of this machine."""
-    taken = [port for each in options.ports for port in (each, each + BUS) if not _is_free(options.bind, port)]
-    if taken:
-        text = f"{'this port is' if len(taken) == 1 else 'these ports are'} taken: {', '.join(map(str, taken))}"
-        if sys.platform == "darwin" and 7000 in taken:
-            text += " (7000 is AirPlay's on macOS)"
-        raise Trouble(f"{text}. Nothing was started; choose others with --base-port")
-
-
-def _is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("" if host == "*" else host, port))
-            probe.listen(1)
-        except OSError as error:
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                return False
-            raise Trouble(f"cannot listen on {host}: {os.strerror(error.errno or 0).lower()}") from None
-    return True
-
-
 def _port(name: str) -> int:
     return int(name.rpartition(":")[2])
 
@@ -306,13 +290,15 @@ def _join(options: Options, progress: Progress) -> int:
             options.replicas,
             password=password_given(),
             tell=progress.tell,
-            seconds=options.timeout,
+            seconds=options.seconds,
         )
     except Trouble as trouble:
         progress.say(f"respcache cluster: {trouble}")
         return 1
     progress.clear()
     lines = [("node", "role", "slots")]
-    lines += [(row.address, f"replica of {row.master}" if row.master else "master", row.slots or "-") for row in rows]
+    for row in rows:
+        role = f"replica of {row.master}" if row.master else "master"
+        lines.append((row.address, f"{role}, {row.note}" if row.note else role, row.slots or "-"))
     print(columns(lines), f"The cluster {'is made' if new else 'was there already'}, and ok.", sep="\n\n", flush=True)
     return 0

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 
 SLOTS = 16384
 
+MOST_RANGES = 3
+"""So many ranges of slots are shown to people."""
+
 Ranges = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A node as one of the nodes, perhaps itself, sees it. `slots` are ranges with both ends in them."""
+    """A node as one of the nodes, perhaps itself, sees it. `slots` are ranges with both ends in them.
+
+    `linked` says whether the bus reaches it.
+    """
 
     id: str
     ip: str
@@ -21,6 +27,12 @@ class Member:
     flags: frozenset[str]
     master: str
     slots: Ranges
+    linked: bool
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is silent for longer than the timeout of nodes, or its address is another node's now."""
+        return bool(self.flags & {"fail", "fail?", "noaddr"})
 
     @property
     def is_replica(self) -> bool:
@@ -50,7 +62,8 @@ def read_members(text: str) -> list[Member]:
         slots = tuple((int(first), int(last or first)) for first, _, last in spans)
         master = "" if words[3] == "-" else words[3]
         flags = frozenset(words[2].split(","))
-        members.append(Member(words[0], ip, int(port), int(bus), flags, master, slots))
+        linked = words[7] == "connected"
+        members.append(Member(words[0], ip, int(port), int(bus), flags, master, slots, linked))
     return members
 
 
@@ -60,8 +73,11 @@ def count(slots: Ranges) -> int:
 
 
 def shown(slots: Ranges) -> str:
-    """`0-100 200`, as CLUSTER NODES shows slots."""
-    return " ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in slots)
+    """`0-100 200`, as CLUSTER NODES shows slots; of more than three ranges the first, and how many slots it are."""
+    words = [f"{first}" if first == last else f"{first}-{last}" for first, last in slots]
+    if len(words) > MOST_RANGES:
+        words[MOST_RANGES:] = [f"... ({count(slots)} slots)"]
+    return " ".join(words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,19 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 
-_KEEPER = "trap '' INT HUP; read -r _; trap '' TERM; kill -TERM 0"
+_KEEPER = """\
+trap '' INT HUP; read -r _; trap '' TERM; kill -TERM 0
+tries=0
+while [ -n "$1" ] && [ -e "$1" ] && [ $tries -lt 10 ]; do
+    sleep 1; rm -rf -- "$1"; tries=$((tries + 1))
+done"""
+"""Its argument is a directory to remove after a parent that could not: again and again, as the nodes that are just
+ending may still write into it. After an orderly end the keeper is killed before it wakes."""
 
 _Handler = Callable[[int, FrameType | None], object] | int | None
 
@@ -41,9 +49,13 @@ class Ended(Exception):
 
 class Processes:
     """A group of processes, each with a name. Use it as a context manager, in the main thread; leaving it kills
-    those that still run."""
+    those that still run.
 
-    def __init__(self) -> None:
+    `temporary` is a directory that is removed with all that is in it if this process is killed.
+    """
+
+    def __init__(self, temporary: Path | None = None) -> None:
+        self._temporary = "" if temporary is None else str(temporary.absolute())
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._before: dict[signal.Signals, _Handler] = {}
         self._asked = 0
@@ -57,7 +69,7 @@ class Processes:
                 continue
             self._before[number] = signal.signal(number, _nothing)
         self._keeper = subprocess.Popen(
-            ["/bin/sh", "-c", _KEEPER],
+            ["/bin/sh", "-c", _KEEPER, "sh", self._temporary],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -119,17 +131,19 @@ class Processes:
         """Those that run, as far as is known."""
         return list(self._running)
 
-    def stop(self) -> bool:
+    def stop(self, slow: Callable[[list[str]], object] = lambda _names: None, patience: float = 2.0) -> bool:
         """Tells all to end and waits until they have; kills them if this process is told to end once more.
 
-        Returns whether they ended by themselves.
+        `slow` is called with the names of those that have not ended after `patience` seconds. Returns whether all
+        ended by themselves.
         """
         self._asked = 0
+        due: float | None = time.monotonic() + patience
         for process in self._running.values():
             process.terminate()
         self._reap()
         while self._running:
-            self._sleep(None)
+            self._sleep(None if due is None else max(due - time.monotonic(), 0.001))
             if self._asked:
                 for process in self._running.values():
                     process.kill()
@@ -137,6 +151,9 @@ class Processes:
                 self._running.clear()
                 return False
             self._reap()
+            if self._running and due is not None and time.monotonic() >= due:
+                due = None
+                slow(self.names)
         return True
 
     def _sleep(self, seconds: float | None) -> None:

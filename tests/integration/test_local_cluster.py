@@ -147,6 +147,38 @@ def test_six_nodes_stopped_and_resumed(tmp_path: Path, program: tuple[str, ...])
         assert run.stop(signal.SIGTERM) == 0
 
 
+def test_grown_and_missing_a_node(tmp_path: Path) -> None:
+    """What was kept without a log is there with one, too; new nodes come; a node that is away is named."""
+    first = free_ports(4)
+    place = tmp_path / "data"
+    words = ("--dir", str(place), "--base-port", str(first), "--cluster-node-timeout", "1000")
+    with running(tmp_path, "--nodes", "3", *words) as run:
+        run.ready()
+        client = RedisCluster("127.0.0.1", first)
+        for n in range(20):
+            client.set(f"key:{n}", n)
+        client.close()
+        assert run.stop() == 0
+    with running(tmp_path, *words, "--nodes=4", "--appendonly", "yes") as run:
+        run.ready()
+        assert run.nodes[first + 3][:2] == ("master", "-")
+        assert f"Without slots: 127.0.0.1:{first + 3}. " in run.out.read_text()
+        client = RedisCluster("127.0.0.1", first)
+        assert [client.get(f"key:{n}") for n in range(20)] == [b"%d" % n for n in range(20)]
+        client.close()
+        assert run.stop() == 0
+    (place / str(first + 1)).rename(tmp_path / "away")
+    with running(tmp_path, "--dir", str(place)) as run:
+        run.told(f"nobody reaches 127.0.0.1:{first + 1}, which has the slots 5461-10922. ")
+        deadline = time.monotonic() + 5
+        while "Started, but not ok." not in run.out.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        with Wire(first) as c:
+            assert c("CONFIG", "GET", "appendonly")[1] == b"yes"
+        assert run.stop() == 0
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_node_that_dies_is_told_of(tmp_path: Path, program: tuple[str, ...]) -> None:
     first = free_ports(6)
@@ -155,6 +187,7 @@ def test_a_node_that_dies_is_told_of(tmp_path: Path, program: tuple[str, ...]) -
         run.ready()
         os.kill(run.nodes[first][2], signal.SIGKILL)
         run.told(f"127.0.0.1:{first} has ended: killed by SIGKILL. Its log: {run.nodes[first][3] / 'node.log'}")
+        run.told("To start it again, in another terminal:\n")
         deadline = time.monotonic() + 15
         with Wire(first + 3) as c:
             while c("ROLE")[0] != b"master":

@@ -8,7 +8,7 @@ import pytest
 
 from respcache.directives import DIRECTIVES
 from respcache.tools import cluster_options
-from respcache.tools.cluster_options import NOTES, Options, check, note, read, recall
+from respcache.tools.cluster_options import Options, check, doubts, read
 
 
 def test_defaults() -> None:
@@ -115,27 +115,37 @@ def test_the_help_names_every_option() -> None:
         assert f"--{name} " in cluster_options.HELP
 
 
-def test_a_directory_remembers(tmp_path: Path) -> None:
-    given = ["--nodes", "3", "--base-port", "8000", "--dir", str(tmp_path)]
-    options = read(given)
-    assert recall(options) == (options, False)
-    note(options)
-    for words in (given, ["--dir", str(tmp_path), "--replicas", "0", "--appendonly", "yes"]):
-        found, resumed = recall(read(words))
-        assert resumed
-        assert (found.nodes, found.each, found.base_port, found.bind) == (3, 0, 8000, "127.0.0.1")
-    assert found.extra == (("appendonly", "yes"),)
-    with pytest.raises(ValueError, match="holds a cluster with --nodes 3: leave --nodes out, or choose another --dir"):
-        recall(read(["--dir", str(tmp_path), "--nodes", "4"]))
+def test_an_equals_sign() -> None:
+    options = read(["--nodes=4", "--Dir=/a=b", "--appendonly", "--x=y"])
+    assert (options.nodes, options.directory) == (4, Path("/a=b"))
+    assert options.extra == (("appendonly", "--x=y"),)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"nodes": 3}', '{"nodes":"x","replicas":0,"base-port":1,"bind":"::1"}'])
-def test_notes_that_cannot_be_read(tmp_path: Path, text: str) -> None:
-    (tmp_path / NOTES).write_text(text)
-    with pytest.raises(ValueError, match="cannot be read"):
-        recall(read(["--dir", str(tmp_path)]))
+def test_many_nodes_take_their_time() -> None:
+    assert [read(words.split()).seconds for words in ("", "--nodes 100", "--nodes 100 --timeout 5")] == [60, 300, 5]
 
 
-def test_nothing_to_remember() -> None:
-    note(Options())
-    assert recall(Options()) == (Options(), False)
+def test_nodes_that_are_there_and_new_ones() -> None:
+    options = Options(nodes=4, replicas=9, found=(7003, 7009))
+    assert options.ports == [7003, 7009, 7010, 7011]
+    check(options)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--nodes 2 --replicas 1", "with 1 master no replica takes over"),
+        ("--nodes 4 --replicas 1", "with 2 masters no replica takes over"),
+        ("--maxmemory 40mb", "--maxmemory 40mb leaves little room for data: a node takes about 35 MB without any"),
+    ],
+)
+def test_doubts(words: str, told: str) -> None:
+    (doubt,) = doubts(read(words.split()))
+    assert doubt.startswith(told)
+
+
+@pytest.mark.parametrize(
+    "words", ["--nodes 6", "--nodes 2", "--maxmemory 64mb", "--maxmemory 0", "--maxmemory 9mb --program redis-server"]
+)
+def test_no_doubts(words: str) -> None:
+    assert doubts(read(words.split())) == []

@@ -33,6 +33,7 @@ class Fake(Asker):
         self.info = {"cluster_enabled": "1", "loading": "0", "master_link_status": "up"}
         self.announced = b""
         self.flags: dict[str, str] = {}
+        self.unlinked: set[str] = set()
         self.hides: set[str] = set()
         self.said: list[str] = []
         self.trouble: list[Trouble] = []
@@ -92,7 +93,8 @@ class Fake(Asker):
         assert isinstance(node.address, tuple)
         port = node.address[1]
         place = f"{node.address[0]}:{port}@{port + 10000}"
-        return f"{node.id} {place} {flags} {node.master or '-'} 0 0 {node.epoch} connected{slots}\n"
+        link = "disconnected" if node.id in self.unlinked else "connected"
+        return f"{node.id} {place} {flags} {node.master or '-'} 0 0 {node.epoch} {link}{slots}\n"
 
 
 def made(count: int) -> list[Fake]:
@@ -255,7 +257,11 @@ def test_troubles_that_pass() -> None:
     [
         ("flags", "127.0.0.1:7000 does not reach 127.0.0.1:7001"),
         ("link", "127.0.0.1:7005 has not its master's data yet"),
-        ("known", "127.0.0.1:7004 does not know all of them"),
+        (
+            "known",
+            "127.0.0.1:7004 does not know 127.0.0.1:7002, "
+            "which redis-cli -p 7004 CLUSTER MEET 127.0.0.1 7002 mends",
+        ),
         ("hidden", "127.0.0.1:7000 does not name 127.0.0.1:7003 to clients yet"),
     ],
 )
@@ -272,4 +278,77 @@ def test_what_is_not_well_in_time(how: str, told: str) -> None:
         nodes[4].known = nodes[4].known - {nodes[2].id}
     with pytest.raises(Late) as caught:
         quick(nodes).run()
-    assert str(caught.value) == f"after 0 seconds: {told}"
+    assert str(caught.value) == f"after 0 seconds, see --timeout: {told}"
+
+
+def resumed(nodes: list[Fake], *, welcome: bool = False, seconds: float = 0.0) -> Joining:
+    joining = quick(nodes, seconds=seconds)
+    joining.resume(welcome)
+    return joining
+
+
+def test_resuming() -> None:
+    nodes = made(6)
+    quick(nodes).run()
+    said = [len(node.said) for node in nodes]
+    joining = resumed(nodes)
+    assert [len(node.said) for node in nodes] == said
+    assert [row.note for row in joining.rows()] == [""] * 6
+    assert joining.remarks() == []
+
+
+def test_resuming_what_has_forgotten_everything_makes_it_anew() -> None:
+    nodes = made(3)
+    assert [row.slots for row in resumed(nodes).rows()] == ["0-5460", "5461-10922", "10923-16383"]
+
+
+def test_a_stranger_is_left_out_or_met() -> None:
+    nodes = made(4)
+    nodes = [nodes[3], *nodes[:3]]
+    quick(nodes[1:]).run()
+    joining = resumed(nodes)
+    assert [row.note for row in joining.rows()] == ["in no cluster", "", "", ""]
+    (remark,) = joining.remarks()
+    assert remark.startswith("127.0.0.1:7003 knows none of the others and is in no cluster. To have it in:\n")
+    assert "\n  redis-cli -p 7003 CLUSTER MEET 127.0.0.1 7000\n" in remark
+    nodes[0].keys = 1
+    assert len(resumed(nodes, welcome=True).remarks()) == 1
+    nodes[0].keys = 0
+    joining = resumed(nodes, welcome=True)
+    assert nodes[0].said == ["CLUSTER MEET 127.0.0.1 7000 17000"]
+    assert ([row.note for row in joining.rows()], joining.remarks()) == ([""] * 4, [])
+
+
+def test_one_node_grows() -> None:
+    nodes = made(2)
+    quick(nodes[:1], 0).run()
+    assert [row.slots for row in resumed(nodes, welcome=True).rows()] == ["0-16383", ""]
+
+
+def test_slots_of_a_node_that_is_not_there() -> None:
+    nodes = made(3)
+    quick(nodes, 0).run()
+    first, second, away = nodes
+    assert resumed([first, second]).rows()[2].note == "elsewhere"
+    for node in (first, second):
+        node.unlinked = {away.id}
+    with pytest.raises(Late, match=r"after 0 seconds, .*: \S+:7000 does not reach \S+:7002, which has the"):
+        resumed([first, second])
+    for node in (first, second):
+        node.flags = {away.id: ",fail"}
+    joining = quick([first, second], seconds=60)
+    with pytest.raises(Late) as caught:
+        joining.resume(False)
+    assert str(caught.value).startswith("nobody reaches 127.0.0.1:7002, which has the slots 10923-16383. Start what")
+    assert joining.rows()[2] == Row("127.0.0.1:7002", "10923-16383", "", "not reached")
+    assert joining.remarks() == []
+
+
+def test_a_replica_that_never_comes_back() -> None:
+    nodes = made(6)
+    quick(nodes).run()
+    for node in nodes[:5]:
+        node.flags = {nodes[5].id: ",fail"}
+    (remark,) = resumed(nodes[:5]).remarks()
+    assert remark.startswith("127.0.0.1:7005, which has no slots, is not reached.")
+    assert remark.endswith(f"\n  redis-cli --cluster call 127.0.0.1:7000 CLUSTER FORGET {nodes[5].id}")

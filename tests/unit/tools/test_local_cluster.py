@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import socket
+import re
 import sys
 from pathlib import Path
 
@@ -12,15 +12,10 @@ import pytest
 import respcache
 from respcache.tools import local_cluster
 from respcache.tools.asking import Trouble
-from respcache.tools.cluster_options import HELP, Options, read
+from respcache.tools.cluster_options import HELP, read
 from respcache.tools.joining import Row
-from respcache.tools.local_cluster import LocalCluster, Progress, check_ports, columns, environment
-from tests.servers import free_port
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+from respcache.tools.local_cluster import LocalCluster, environment
+from respcache.tools.progress import Progress
 
 
 def cluster(*words: str, root: str = "/data") -> LocalCluster:
@@ -31,8 +26,9 @@ def pairs(words: list[str]) -> list[tuple[str, str]]:
     return list(zip(words[::2], words[1::2], strict=True))
 
 
-def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert local_cluster.main(["--help"]) == 0
+@pytest.mark.parametrize("word", ["--help", "-h", "help"])
+def test_help(capsys: pytest.CaptureFixture[str], word: str) -> None:
+    assert local_cluster.main([word]) == 0
     assert capsys.readouterr().out == HELP + "\n"
 
 
@@ -85,66 +81,67 @@ def test_the_program() -> None:
         cluster("--program", "no-such-program")._program()
 
 
+def test_a_node_is_started_with_what_it_has(tmp_path: Path) -> None:
+    place = tmp_path / "7000"
+    place.mkdir()
+    (place / "dump.rdb").touch()
+    made = cluster("--appendonly", "yes", root=str(tmp_path))
+    assert made.directives(7000)[-2:] == ["--appendonly", "no"]
+    assert made.directives(7001)[-2:] == ["--appendonly", "yes"]
+
+
 def test_the_table_and_the_hints() -> None:
     made = cluster("--nodes", "2")
     made._pids = {7000: 1, 7001: 12345}
-    rows = [Row("127.0.0.1:7000", "0-16383", ""), Row("127.0.0.1:7001", "", "127.0.0.1:7000")]
+    rows = [
+        Row("127.0.0.1:7000", "0-16382", ""),
+        Row("127.0.0.1:7001", "", "127.0.0.1:7000"),
+        Row("127.0.0.1:7009", "16383", "", "not reached"),
+    ]
     assert made._table(rows).splitlines() == [
         "node            role                       slots    pid    directory",
-        "127.0.0.1:7000  master                     0-16383  1      /data/7000",
+        "127.0.0.1:7000  master                     0-16382  1      /data/7000",
         "127.0.0.1:7001  replica of 127.0.0.1:7000  -        12345  /data/7001",
+        "127.0.0.1:7009  master                     16383    -      not reached",
     ]
-    hints = made._hints(1.26)
-    assert "  redis-cli -c -p 7000\n" in hints
-    assert '  python: redis.cluster.RedisCluster("127.0.0.1", 7000)\n' in hints
-    assert hints.endswith("Ready after 1.3 seconds. Ctrl-C stops it and removes its data.")
+    assert made._hints(rows) == (
+        '  redis-cli -c -p 7000\n  python: redis.cluster.RedisCluster("127.0.0.1", 7000)'
+    )
+    assert made._ending() == "Ctrl-C stops it and removes its data."
+
+
+def test_masters_without_slots_are_told_of() -> None:
+    rows = [Row("127.0.0.1:7000", "", "", "in no cluster"), Row("127.0.0.1:7001", "0-16383", "")]
+    assert "Without slots" not in cluster()._hints(rows)
+    hints = cluster()._hints([*rows, Row("127.0.0.1:7002", "", "")])
+    assert "redis-cli -c -p 7001\n" in hints
+    assert hints.endswith(
+        "Without slots: 127.0.0.1:7002. To give each its share:\n"
+        "  redis-cli --cluster rebalance 127.0.0.1:7001 --cluster-use-empty-masters"
+    )
 
 
 def test_the_hints_show_no_password(tmp_path: Path) -> None:
-    hints = cluster("--requirepass", "secret", "--bind", "::1", "--dir", str(tmp_path))._hints(1)
+    made = cluster("--requirepass", "secret", "--bind", "::1", "--dir", str(tmp_path / "a b"))
+    hints = made._hints([Row("[::1]:7000", "0-16383", "")])
     assert "REDISCLI_AUTH=... redis-cli -c -h ::1 -p 7000" in hints
     assert 'RedisCluster("::1", 7000, password="...")' in hints
-    assert hints.endswith(f"Ctrl-C stops it; respcache cluster --dir {tmp_path} goes on with its data.")
+    assert made._ending() == f"Ctrl-C stops it; respcache cluster --dir '{tmp_path}/a b' goes on with its data."
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        ("--nodes 2 --replicas 1", "with 1 master no replica takes over"),
-        ("--nodes 4 --replicas 1", "with 2 masters no replica takes over"),
-        ("--nodes 6", ""),
-        ("--nodes 2", ""),
-    ],
-)
-def test_few_masters(words: str, told: str) -> None:
-    stream = io.StringIO()
-    LocalCluster(read(words.split()), Path("/data"), Progress(stream))._warn()
-    assert stream.getvalue().startswith(f"Warning: {told}" if told else "")
-    assert bool(stream.getvalue()) == bool(told)
+def test_how_a_node_is_started_again() -> None:
+    line = cluster("--requirepass", "secret", "--save", "", "--nodes", "3")._again(7001)
+    assert line.startswith(f"{sys.executable} -m respcache --port 7001 --bind 127.0.0.1 --dir /data/7001 ")
+    assert line.endswith("""--masterauth "$REDISCLI_AUTH" --requirepass "$REDISCLI_AUTH" --save ''""")
+    assert re.match(r"/\S+/sh -x --port 7000 ", cluster("--program", "sh -x")._again(7000))
 
 
-def test_ports_that_are_taken() -> None:
-    port = free_port()
-    options = Options(nodes=1, base_port=port)
-    check_ports(options)
-    with socket.create_server(("127.0.0.1", port + 10000)):
-        with pytest.raises(Trouble) as caught:
-            check_ports(options)
-        assert (
-            str(caught.value)
-            == f"this port is taken: {port + 10000}. Nothing was started; choose others with --base-port"
-        )
-        with (
-            socket.create_server(("127.0.0.1", port)),
-            pytest.raises(Trouble, match=f"ports are taken: {port}, {port + 10000}"),
-        ):
-            check_ports(Options(nodes=1, base_port=port, bind="*"))
-    check_ports(options)
-
-
-def test_an_address_of_somebody_else() -> None:
-    with pytest.raises(Trouble, match=r"^cannot listen on 192\.0\.2\.1: cannot assign requested address$"):
-        check_ports(Options(bind="192.0.2.1"))
+def test_the_end_of_a_log(tmp_path: Path) -> None:
+    made = cluster(root=str(tmp_path))
+    assert made._last_lines("127.0.0.1:7000") == "It has said nothing."
+    (tmp_path / "7000").mkdir()
+    (tmp_path / "7000" / "node.log").write_text("".join(f"{n}\n" for n in range(7)))
+    assert made._last_lines("127.0.0.1:7000") == "Its log ends:\n  2\n  3\n  4\n  5\n  6"
 
 
 def test_where_the_package_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -154,26 +151,3 @@ def test_where_the_package_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert environment()["PYTHONPATH"] == f"{root}:before"
     monkeypatch.setattr(respcache, "__file__", "/usr/lib/site-packages/respcache/__init__.py")
     assert environment()["PYTHONPATH"] == "before"
-
-
-def test_progress_on_a_terminal() -> None:
-    stream = Terminal()
-    progress = Progress(stream)
-    progress.tell("waiting")
-    progress.tell("waiting: a")
-    progress.say("done")
-    assert stream.getvalue() == "\r\x1b[Kwaiting\r\x1b[Kwaiting: a\r\x1b[Kdone\n"
-
-
-def test_progress_elsewhere() -> None:
-    stream = io.StringIO()
-    progress = Progress(stream)
-    for text in ("waiting", "waiting: a", "waiting: b", "next"):
-        progress.tell(text)
-    progress.clear()
-    progress.say("done")
-    assert stream.getvalue() == "waiting\nnext\ndone\n"
-
-
-def test_columns() -> None:
-    assert columns([("a", "b"), ("ccc", "")]) == "a    b\nccc"

@@ -24,8 +24,19 @@ def test_lines() -> None:
     assert (other.ip, other.port, other.master, *sorted(other.flags)) == ("::1", 7001, A, "fail?", "slave")
     assert other.is_replica
     assert (lost.ip, lost.port) == ("", 0)
+    assert [(member.linked, member.is_gone) for member in (me, other, lost)] == [
+        (True, False),
+        (False, True),
+        (False, True),
+    ]
     assert other.shape == (B, A, ())
     assert (count(me.slots), shown(me.slots)) == (5462, "0-5460 7")
+
+
+def test_many_ranges() -> None:
+    ranges = tuple((first, first + 1) for first in range(0, 40, 10))
+    assert shown(ranges[:3]) == "0-1 10-11 20-21"
+    assert shown(ranges) == "0-1 10-11 20-21 ... (8 slots)"
 
 
 @pytest.mark.parametrize("text", ["x\n", f"{A} 127.0.0.1 myself - 0 0 1 connected\n", f"{A} h:x@1 m - 0 0 1 c\n"])
