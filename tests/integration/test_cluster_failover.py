@@ -26,7 +26,8 @@ from tests.servers import HAVE_ORACLE, Server
 from tests.wire import OK, Error, Null, Wire
 
 MIXED = pytest.mark.skipif(not HAVE_ORACLE, reason="needs a redis-server")
-LAYOUTS = ["oooooo", pytest.param("ooorrr", marks=MIXED), pytest.param("rrrooo", marks=[MIXED, pytest.mark.long])]
+LAYOUTS = ["oooooo", *(pytest.param(kinds, marks=[MIXED, pytest.mark.long]) for kinds in ("ooorrr", "rrrooo"))]
+"""Those of both kinds together have `test_cluster_mixed.py` besides."""
 NODE_TIMEOUT = 1000
 SERVES_AFTER = NODE_TIMEOUT / 1000 + 2
 """Seconds after which a replica has taken the place of a dead master."""
