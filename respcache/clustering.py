@@ -37,8 +37,8 @@ from respcache.store.slot import SLOTS
 RETRY = 10
 """Ticks between two attempts to write a nodes.conf that could not be written."""
 SAVE_REST = 0.02
-"""Seconds between two times that nodes.conf is written where nothing hangs on it: a reshard changes slots by the thousand.
-What a crash then takes back the other nodes tell again."""
+"""Seconds between two times that nodes.conf is written where nothing hangs on it: a reshard changes slots by the
+thousand. What a crash then takes back the other nodes tell again."""
 ANNOUNCED = (
     *("cluster-announce-ip", "cluster-announce-port", "cluster-announce-bus-port", "cluster-announce-hostname"),
     *("cluster-announce-human-nodename", "cluster-replica-no-failover"),
